@@ -56,7 +56,7 @@ class FieldError:
     detail: str
 
 
-@dataclass
+@dataclass(eq=False)
 class LineshaftError(Exception):
     """Base of every expected failure.
 
@@ -85,7 +85,7 @@ class LineshaftError(Exception):
         return self.detail
 
 
-@dataclass
+@dataclass(eq=False)
 class ConfigError(LineshaftError):
     """Settings are wrong (address, database name, refused network): the operator mends them."""
 
@@ -94,21 +94,21 @@ class ConfigError(LineshaftError):
     who_must_act = WhoMustAct.OPERATOR
 
 
-@dataclass
+@dataclass(eq=False)
 class EgressDeniedError(ConfigError):
     """The address may not be called by this policy; the detail names the setting that would allow it."""
 
     default_code = "EGRESS_DENIED"
 
 
-@dataclass
+@dataclass(eq=False)
 class TlsError(ConfigError):
     """The certificate cannot be trusted, or the server speaks no TLS we accept."""
 
     default_code = "TLS_FAILED"
 
 
-@dataclass
+@dataclass(eq=False)
 class AuthError(LineshaftError):
     """The upstream refuses the credential: the customer must sign in again."""
 
@@ -117,7 +117,7 @@ class AuthError(LineshaftError):
     who_must_act = WhoMustAct.CUSTOMER
 
 
-@dataclass
+@dataclass(eq=False)
 class PermissionDeniedError(LineshaftError):
     """Signed in, but this account may not do it."""
 
@@ -126,7 +126,7 @@ class PermissionDeniedError(LineshaftError):
     who_must_act = WhoMustAct.CUSTOMER
 
 
-@dataclass
+@dataclass(eq=False)
 class NotLicensedError(LineshaftError):
     """The customer's plan with the vendor does not include it."""
 
@@ -135,7 +135,7 @@ class NotLicensedError(LineshaftError):
     who_must_act = WhoMustAct.CUSTOMER
 
 
-@dataclass
+@dataclass(eq=False)
 class RateLimitedError(LineshaftError):
     """Too many calls; `retry_after` seconds when the other side said so."""
 
@@ -145,7 +145,7 @@ class RateLimitedError(LineshaftError):
     who_must_act = WhoMustAct.NOBODY
 
 
-@dataclass
+@dataclass(eq=False)
 class TransientError(LineshaftError):
     """Network trouble, 5xx, time-out of a read: tried again by itself."""
 
@@ -155,21 +155,21 @@ class TransientError(LineshaftError):
     who_must_act = WhoMustAct.SOURCE
 
 
-@dataclass
+@dataclass(eq=False)
 class UnreachableError(TransientError):
     """No connection could be made: name not found, refused, no route."""
 
     default_code = "HOST_UNREACHABLE"
 
 
-@dataclass
+@dataclass(eq=False)
 class BadAnswerError(TransientError):
     """The answer is not what the protocol promises: HTML, truncated, no JSON, too large."""
 
     default_code = "UNEXPECTED_ANSWER"
 
 
-@dataclass
+@dataclass(eq=False)
 class NotFoundError(LineshaftError):
     """The object or route does not exist there."""
 
@@ -177,7 +177,7 @@ class NotFoundError(LineshaftError):
     default_code = "NOT_FOUND"
 
 
-@dataclass
+@dataclass(eq=False)
 class ValidationFailedError(LineshaftError):
     """A value is wrong; `errors` names each."""
 
@@ -185,7 +185,7 @@ class ValidationFailedError(LineshaftError):
     default_code = "VALIDATION_FAILED"
 
 
-@dataclass
+@dataclass(eq=False)
 class BusinessRuleError(LineshaftError):
     """A rule of the upstream system (or declared for it) forbids it in this state."""
 
@@ -194,7 +194,7 @@ class BusinessRuleError(LineshaftError):
     who_must_act = WhoMustAct.CUSTOMER
 
 
-@dataclass
+@dataclass(eq=False)
 class ConflictError(LineshaftError):
     """Somebody else changed it, or it exists already."""
 
@@ -202,7 +202,7 @@ class ConflictError(LineshaftError):
     default_code = "CONFLICT"
 
 
-@dataclass
+@dataclass(eq=False)
 class NotSupportedError(LineshaftError):
     """The system or our connector cannot do it, and says so before trying."""
 
@@ -210,7 +210,7 @@ class NotSupportedError(LineshaftError):
     default_code = "OPERATION_NOT_SUPPORTED"
 
 
-@dataclass
+@dataclass(eq=False)
 class TimeoutUnknownError(LineshaftError):
     """A write may or may not have happened: it must be looked up before it is tried again."""
 
@@ -219,6 +219,6 @@ class TimeoutUnknownError(LineshaftError):
     who_must_act = WhoMustAct.NOBODY
 
 
-@dataclass
+@dataclass(eq=False)
 class BugError(LineshaftError):
     """Our own fault."""
