@@ -1,0 +1,72 @@
+"""What the environment may say, typed. A bad value stops the start and names itself."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from ipaddress import ip_network
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Environment(BaseSettings):
+    """The settings an operator can make. docs/guides/settings.md lists them with examples."""
+
+    model_config = SettingsConfigDict(case_sensitive=True, extra="ignore", env_ignore_empty=True)
+
+    LINESHAFT_MODE: Literal["development", "production"] = Field(
+        "development", description="production demands every key and answers https only; development runs on loopback"
+    )
+    SECRET_KEY: SecretStr | None = Field(None, description="Signs sessions; 50 or more random characters")
+    TOKEN_PEPPER: SecretStr | None = Field(None, description="Mixed into stored API token digests; 32 or more characters")
+    ENCRYPTION_KEYS: SecretStr | None = Field(
+        None, description="Key ring: `id:base64 of 32 bytes`, comma separated; the first encrypts, all decrypt"
+    )
+    DATABASE_URL: str | None = Field(None, description="postgresql://user:password@host:port/name, PostgreSQL 15 or newer")
+    REDIS_URL: str | None = Field(None, description="redis://:password@host:port/0")
+    ALLOWED_HOSTS: Annotated[list[str], NoDecode] = Field(["localhost", "127.0.0.1", "[::1]"])
+    PUBLIC_URL: str = Field("http://127.0.0.1:8000", description="Where users reach the platform")
+    EGRESS_ALLOWED_NETWORKS: Annotated[list[str], NoDecode] = Field(
+        [], description="Networks (CIDR) connections may reach although they are not public, comma separated"
+    )
+    LOG_FORMAT: Literal["console", "json"] = "json"
+    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    DATABASE_POOL_SIZE: int = Field(8, ge=1, le=200, description="Connections a web process keeps at the most")
+    SYNC_LEASE_MARGIN_SECONDS: int = Field(30, ge=5, le=600, description="What a lease lasts beyond one call's time limit")
+    SYNC_WORK_BUDGET_SECONDS: int = Field(300, ge=1, le=480, description="How long a run keeps a worker before it re-queues")
+    REDIS_PREFIX: str = Field("", description="Prefix of queue names, so that several installations can share a Redis")
+
+    @field_validator("ALLOWED_HOSTS", "EGRESS_ALLOWED_NETWORKS", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("EGRESS_ALLOWED_NETWORKS")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for network in value:
+            ip_network(network)
+        return value
+
+    @model_validator(mode="after")
+    def _production_is_complete(self) -> Environment:
+        if self.LINESHAFT_MODE == "production":
+            needed = ("SECRET_KEY", "TOKEN_PEPPER", "ENCRYPTION_KEYS", "DATABASE_URL", "REDIS_URL")
+            missing = [name for name in needed if getattr(self, name) is None]
+            if missing:
+                raise ValueError(f"production needs {', '.join(missing)}")
+        return self
+
+
+@lru_cache
+def read_environment() -> Environment:
+    """Read it once, or stop with the names of what is wrong (values are not shown: they may be secrets)."""
+    try:
+        return Environment()  # type: ignore[call-arg]
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_url=False):
+            name = ".".join(str(part) for part in problem["loc"]) or "environment"
+            print(f"Lineshaft cannot start: {name}: {problem['msg']}", file=sys.stderr)
+        raise SystemExit(78) from None
