@@ -6,6 +6,7 @@ from another (a key twice, NaN, half a character) is refused at the gate.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -55,6 +56,8 @@ def loads_strict(data: bytes, *, max_depth: int = MAX_DEPTH, max_bytes: int = MA
         raise BodyTooLargeError(f"The body has {len(data)} bytes; at most {max_bytes} are accepted.")
     if not data.strip():
         raise InvalidJsonError("The body is empty; send one JSON value.")
+    if data.startswith(codecs.BOM_UTF8):
+        raise InvalidJsonError("The body begins with a byte order mark (BOM); leave it out.")
     _refuse_deep(data, max_depth)
     try:
         text = data.decode("utf-8")

@@ -75,9 +75,7 @@ class Lease:
     def lock(self, returning: str = "1") -> tuple[Any, ...]:
         """Lock the row for this transaction, first of all rows; raises LeaseLostError when it is no longer ours."""
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT {returning} FROM {self.table} WHERE {self.held} FOR UPDATE", [self.pk, self.fence]
-            )
+            cursor.execute(f"SELECT {returning} FROM {self.table} WHERE {self.held} FOR UPDATE", [self.pk, self.fence])
             row = cursor.fetchone()
         if row is None:
             raise LeaseLostError(f"{self.table} {self.pk} fence {self.fence}")

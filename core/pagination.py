@@ -152,7 +152,7 @@ def _typed(value: Any, kind: type[CursorValue]) -> CursorValue:
         if kind is UUID:
             return UUID(hex=value)
         if type(value) is kind:
-            return value  # type: ignore[no-any-return]
+            return value
     except (ValueError, TypeError, AttributeError) as error:
         raise _invalid("This cursor is of an older release; start without one.") from error
     raise _invalid("This cursor is of an older release; start without one.")

@@ -162,5 +162,5 @@ class ProblemSerializer(serializers.Serializer[Any]):
     request_id = serializers.CharField(help_text="Names this request in the operator's log")
     retryable = serializers.BooleanField(help_text="Whether the same request may succeed later")
     who_must_act = serializers.ChoiceField(choices=[who.value for who in WhoMustAct])
-    errors = FieldErrorSerializer(many=True)
-    source = SourceAnswerSerializer(required=False, help_text="Only when an upstream system refused")
+    errors = FieldErrorSerializer(many=True)  # type: ignore[assignment]  # the metaclass takes fields out of the class
+    source = SourceAnswerSerializer(required=False, help_text="Only when an upstream system refused")  # type: ignore[assignment]

@@ -1,7 +1,7 @@
 """Secrets are cut here, for logs, problems and whatever else is shown. Django-free.
 
 By key (`password`, `api_key`, ...) in anything nested, and by shape inside any text: our own tokens, authorization
-schemes, user and password in URLs, secret query parameters and the tokens of Link pages.
+headers, user and password in URLs, secret query parameters, private keys and the tokens of Link pages.
 """
 
 from __future__ import annotations
@@ -13,28 +13,34 @@ from typing import Any
 CUT = "[cut]"
 MAX_DEPTH = 12
 
-_NAMES = (
-    r"passwo?r?d|passwd|passphrase|pass|pwd|secret|token|authorization|api[-_]?key|credentials?|cookie|"
-    r"private[-_]?key|encryption[-_]?keys?|access[-_]?key|pepper|assertion|signature|jwt"
+_WORD = (
+    r"(?:password|passwd|passphrase|secret|token|authorization|credential|cookie|pepper|"
+    r"(?:api|access|private|encryption|signing)[-_.]?key|(?:(?<![a-z])(?:pass|pwd|assertion|signature|jwt)))s?[0-9]*"
 )
-_SECRET_KEY = re.compile(rf"(?:^|[-_.]|(?<=[a-z])(?=[A-Z]))(?:{_NAMES})s?(?:$|[-_.]|(?=[A-Z]))|^session[-_]?id$", re.I)
+_SECRET_KEY = re.compile(rf"{_WORD}(?=$|[-_.])|^session[-_.]?id$")
 # `token_id` or `credential_kind` tell which one without telling it.
-_HARMLESS_KEY = re.compile(r"[-_](?:id|ids|kind|type|name|count|at|version|status|url|seconds|prefix|hint)$", re.I)
+_HARMLESS_KEY = re.compile(r"[-_.](?:id|ids|kind|type|name|count|at|version|status|url|seconds|prefix|hint)$")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
+_NAME = rf"[a-z0-9_.-]{{0,40}}{_WORD}"
+# A word that follows "Bearer" is a token when it has a digit or is long: "Bearer authentication" is no secret.
+_BEARER_VALUE = r"(?=[^\s,;\"']*[0-9]|[^\s,;\"']{20})[A-Za-z0-9._~+/=:-]{6,}"
 _TEXT_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\blsh_(live|test)_[A-Za-z0-9_-]+"), rf"lsh_\1_{CUT}"),
-    (re.compile(r"\b(Bearer|Basic|Token|Digest|ApiKey)\s+(?!\[cut\])[A-Za-z0-9._~+/=:,\"-]{6,}", re.I), rf"\1 {CUT}"),
-    (re.compile(r"\b([a-z][a-z0-9+.-]{0,30}://)[^\s/?#@\"'<>]*(?::[^\s/?#\"'<>]*)?@", re.I), rf"\1{CUT}@"),
-    (re.compile(rf"([?&](?:[a-z0-9]+[-_])?(?:{_NAMES}|code|sig)=)[^&\s\"'<>#]+", re.I), rf"\1{CUT}"),
-    (re.compile(rf"([\"'](?:[a-z0-9]+[-_])?(?:{_NAMES})[\"']\s*:\s*)([\"']).*?(?<!\\)\2", re.I), rf"\1\2{CUT}\2"),
+    (re.compile(r"(authorization[\"']?\s*[:=]\s*[\"']?)[^\r\n\"']+", re.IGNORECASE), rf"\1{CUT}"),
+    (re.compile(rf"\b(bearer|basic|token|digest|apikey)\s+{_BEARER_VALUE}", re.IGNORECASE), rf"\1 {CUT}"),
+    (re.compile(r"\b([a-z][a-z0-9+.-]{0,30}://)[^\s/?#\"'<>]+@", re.IGNORECASE), rf"\1{CUT}@"),
+    (re.compile(rf"([?&](?:{_NAME}|code|sig)=)[^&\s\"'<>#]+", re.IGNORECASE), rf"\1{CUT}"),
+    (re.compile(rf"([\"']{_NAME}[\"']\s*:\s*)([\"']).*?(?<!\\)\2", re.IGNORECASE), rf"\1\2{CUT}\2"),
     (re.compile(r"(/link/)(?!exchange\b)[A-Za-z0-9_.~-]{8,}"), rf"\1{CUT}"),
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S), CUT),
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), CUT),
 )
 
 
 def is_secret_key(key: str) -> bool:
-    """Whether the value under this key is a secret, judged by the name."""
-    return bool(_SECRET_KEY.search(key)) and not _HARMLESS_KEY.search(key)
+    """Whether the value under this key is a secret, judged by the name (snake, kebab and camel case)."""
+    plain = _CAMEL.sub("_", key).lower()
+    return bool(_SECRET_KEY.search(plain)) and not _HARMLESS_KEY.search(plain)
 
 
 def redact_text(text: str) -> str:
@@ -45,7 +51,7 @@ def redact_text(text: str) -> str:
 
 
 def redact(value: Any, *, depth: int = 0) -> Any:
-    """A copy without secrets. Containers stay what they are; unknown objects become their cut text."""
+    """A copy without secrets. Sequences become lists, and unknown objects their cut text."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
@@ -57,8 +63,8 @@ def redact(value: Any, *, depth: int = 0) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [redact(item, depth=depth + 1) for item in value]
     if isinstance(value, bytes):
-        return redact_text(value[:2000].decode("utf-8", "replace"))
-    return redact_text(str(value) if not isinstance(value, BaseException) else repr(value))
+        return redact_text(value.decode("utf-8", "replace"))
+    return redact_text(repr(value) if isinstance(value, BaseException) else str(value))
 
 
 def redact_item(key: object, value: Any, *, depth: int = 0) -> Any:

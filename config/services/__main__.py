@@ -10,10 +10,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from config.services.accounts import server_account
 from config.services.channel import Request
 from config.services.errors import LocalServicesError
-from config.services.home import default_home, open_home
+from config.services.home import Home, default_home
 from config.services.lease import request, start
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -31,11 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LocalServicesError as error:
         print(f"error: {error.detail}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m config.services", description="PostgreSQL and Valkey of this machine. LINESHAFT_HOME moves them."
+        prog="python -m config.services",
+        description="PostgreSQL and Valkey of this machine. LINESHAFT_HOME moves them.",
     )
     actions = parser.add_subparsers(dest="action", required=True)
     run = actions.add_parser("run", help="run COMMAND with DATABASE_URL and REDIS_URL; return its exit code")
@@ -62,7 +64,7 @@ def _run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
         child = subprocess.Popen(
             command,
             env=environment,
-            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, previous),  # noqa: PLW1509 - one thread
+            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, previous),
         )
     except (FileNotFoundError, PermissionError) as error:
         print(f"error: cannot run {command[0]}: {error.strerror}", file=sys.stderr)
@@ -77,7 +79,7 @@ def _run_command(command: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def _status() -> int:
-    home = open_home(default_home(), server_account())
+    home = Home(default_home())
     message = request(home, Request.STATUS)
     if message is None:
         print(f"No servers run for {home.path}.")
@@ -90,7 +92,7 @@ def _status() -> int:
 
 
 def _stop() -> int:
-    home = open_home(default_home(), server_account())
+    home = Home(default_home())
     request(home, Request.STOP)
     print(f"No servers run for {home.path}.")
     return 0

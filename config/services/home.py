@@ -66,22 +66,26 @@ def open_home(path: Path, account: Account | None) -> Home:
         if not path.exists():
             make_folder(path, _mode(account))
         path = path.resolve(strict=True)
-        owner = path.stat().st_uid
+        status = path.stat()
     except OSError as error:
-        raise LocalServicesError(f"Cannot use {path} ({error.strerror}). Set LINESHAFT_HOME to another folder.") from error
-    if owner != os.geteuid():
-        raise LocalServicesError(f"{path} belongs to another user. Set LINESHAFT_HOME to a folder of your own.")
+        raise LocalServicesError(
+            f"Cannot use {path} ({error.strerror}). Set LINESHAFT_HOME to another folder."
+        ) from error
+    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise LocalServicesError(
+            f"{path} belongs to another user, or others may write to it. Set LINESHAFT_HOME to a folder of your own."
+        )
     if not can_reach(path, account):
         raise LocalServicesError(
             f"The servers run as {account.name if account else 'this user'}, who cannot enter {path}. "
-            "Set LINESHAFT_HOME to a folder below /var/lib or another place open to that user."
+            "Set LINESHAFT_HOME to a folder below /var/lib, or to another place that is open to that user."
         )
     return Home(path)
 
 
 def new_ephemeral_home(account: Account | None) -> Home:
     """Make a new empty home in the first temporary folder that the servers can enter."""
-    for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108 - mkdtemp names are safe
+    for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):
         if Path(parent).is_dir() and can_reach(Path(parent), account):
             path = Path(tempfile.mkdtemp(prefix="lineshaft-", dir=parent))
             path.chmod(_mode(account))

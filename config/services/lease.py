@@ -80,14 +80,17 @@ class Lease:
 
     def stop_postgres_immediately(self) -> None:
         """Stop PostgreSQL for every client as a crash would: no checkpoint, sessions cut off."""
-        request(Home(self._services.home), Request.STOP_POSTGRES)
+        self._control(Request.STOP_POSTGRES)
 
     def start_postgres(self) -> None:
         """Start PostgreSQL again on the same port, and wait until it has recovered."""
-        message = request(Home(self._services.home), Request.START_POSTGRES)
+        self._services = Services.from_message(self._control(Request.START_POSTGRES))
+
+    def _control(self, what: Request) -> dict[str, Any]:
+        message = request(Home(self._services.home), what)
         if message is None:
-            raise LocalServicesError("The local services have been stopped: start them again.")
-        self._services = Services.from_message(message)
+            raise LocalServicesError("The local servers have been stopped: start them again.")
+        return message
 
     def __enter__(self) -> Self:
         return self
@@ -125,7 +128,10 @@ def start(
 
 def request(home: Home, what: Request) -> dict[str, Any] | None:
     """Ask the supervisor once and return its answer; None when there is no supervisor or it stopped."""
-    connection = channel.connect(home.control, ANSWER_SECONDS)
+    try:
+        connection = channel.connect(home.control, ANSWER_SECONDS)
+    except PermissionError as error:
+        raise LocalServicesError(f"{home.path} belongs to another user. Set LINESHAFT_HOME.") from error
     if connection is None:
         return None
     with connection:
@@ -192,7 +198,13 @@ def _run_supervisor(home: Home, connection: socket.socket, settings: Mapping[str
     with home.log("supervisor").open("wb") as log:
         # It forks once more and returns: the supervisor is no child of ours, in a session without our terminal.
         launcher = subprocess.run(
-            [sys.executable, "-m", "config.services.supervisor", *arguments, *(["--ephemeral"] if is_ephemeral else [])],
+            [
+                sys.executable,
+                "-m",
+                "config.services.supervisor",
+                *arguments,
+                *(["--ephemeral"] if is_ephemeral else []),
+            ],
             cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
             stdout=log,

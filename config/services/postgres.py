@@ -70,6 +70,11 @@ class Postgres(Server):
         self._write_access_rules()
         if not self._data.exists():
             self._make_cluster()
+        elif not self.home.password_file.exists():
+            raise LocalServicesError(
+                f"{self.home.password_file} is missing, so nobody can sign in to {self._data}. "
+                f"Put it back, or remove {self.home.path} to begin anew."
+            )
         self._password = read_or_make_password(self.home)
         self._end_leftover()
         shutil.rmtree(self._sockets, ignore_errors=True)

@@ -50,6 +50,7 @@ class Server(ABC):
     def is_ready(self, port: int, pid: int) -> bool:
         """Tell whether our process `pid`, and not some other server, answers on `port`."""
 
+    @abstractmethod
     def prepare(self) -> None:
         """Make what must be there before the server starts."""
 
@@ -142,7 +143,7 @@ def spawn(
                 stderr=output,
                 env=environment,
                 cwd="/",
-                preexec_fn=_ends_with(os.getpid(), stop_signal),  # noqa: PLW1509 - the supervisor has one thread
+                preexec_fn=_ends_with(os.getpid(), stop_signal),  # safe: the supervisor has one thread
                 **identity(account),
             )
         except (OSError, subprocess.SubprocessError) as error:

@@ -12,7 +12,6 @@ import selectors
 import shutil
 import signal
 import socket
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -152,11 +151,15 @@ class Supervisor:
 
 
 def supervise(home: Home, first: socket.socket, settings: Mapping[str, str], *, is_ephemeral: bool) -> None:
-    """Run one supervisor; one that still stops the servers of this home is waited for."""
+    """Run one supervisor; one that still stops the servers of this home is waited for.
+
+    `supervisor` lives to the end of this function: closing its connections tells clients that all is done.
+    """
     try:
         with home.locked("supervisor"):
             _keep_one_old_log(home)
-            Supervisor(home, settings, is_ephemeral=is_ephemeral).run(first)
+            supervisor = Supervisor(home, settings, is_ephemeral=is_ephemeral)
+            supervisor.run(first)
     except LocalServicesError as error:
         print(error.detail, flush=True)
         try:
@@ -191,4 +194,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

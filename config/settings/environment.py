@@ -20,11 +20,15 @@ class Environment(BaseSettings):
         "development", description="production demands every key and answers https only; development runs on loopback"
     )
     SECRET_KEY: SecretStr | None = Field(None, description="Signs sessions; 50 or more random characters")
-    TOKEN_PEPPER: SecretStr | None = Field(None, description="Mixed into stored API token digests; 32 or more characters")
+    TOKEN_PEPPER: SecretStr | None = Field(
+        None, description="Mixed into stored API token digests; 32 or more characters"
+    )
     ENCRYPTION_KEYS: SecretStr | None = Field(
         None, description="Key ring: `id:base64 of 32 bytes`, comma separated; the first encrypts, all decrypt"
     )
-    DATABASE_URL: str | None = Field(None, description="postgresql://user:password@host:port/name, PostgreSQL 15 or newer")
+    DATABASE_URL: str | None = Field(
+        None, description="postgresql://user:password@host:port/name, PostgreSQL 15 or newer"
+    )
     REDIS_URL: str | None = Field(None, description="redis://:password@host:port/0")
     ALLOWED_HOSTS: Annotated[list[str], NoDecode] = Field(["localhost", "127.0.0.1", "[::1]"])
     PUBLIC_URL: str = Field("http://127.0.0.1:8000", description="Where users reach the platform")
@@ -34,8 +38,12 @@ class Environment(BaseSettings):
     LOG_FORMAT: Literal["console", "json"] = "json"
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     DATABASE_POOL_SIZE: int = Field(8, ge=1, le=200, description="Connections a web process keeps at the most")
-    SYNC_LEASE_MARGIN_SECONDS: int = Field(30, ge=5, le=600, description="What a lease lasts beyond one call's time limit")
-    SYNC_WORK_BUDGET_SECONDS: int = Field(300, ge=1, le=480, description="How long a run keeps a worker before it re-queues")
+    SYNC_LEASE_MARGIN_SECONDS: int = Field(
+        30, ge=5, le=600, description="What a lease lasts beyond one call's time limit"
+    )
+    SYNC_WORK_BUDGET_SECONDS: int = Field(
+        300, ge=1, le=480, description="How long a run keeps a worker before it re-queues"
+    )
     REDIS_PREFIX: str = Field("", description="Prefix of queue names, so that several installations can share a Redis")
 
     @field_validator("ALLOWED_HOSTS", "EGRESS_ALLOWED_NETWORKS", mode="before")

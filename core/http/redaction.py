@@ -32,7 +32,9 @@ class Redaction:
         """Cut the error's own texts and those of the exceptions that caused it, in place."""
         error.detail = self.clean(error.detail)
         error.log_detail = self.clean(error.log_detail)
-        error.extra = {name: self.clean(value) if isinstance(value, str) else value for name, value in error.extra.items()}
+        error.extra = {
+            name: self.clean(value) if isinstance(value, str) else value for name, value in error.extra.items()
+        }
         if error.source:
             error.source = replace(error.source, message=error.source.message and self.clean(error.source.message))
         for each in _chain(error):

@@ -9,11 +9,14 @@ import socket
 import threading
 from concurrent.futures import Future
 from ipaddress import ip_address
+from typing import Any
 
 from core.errors import TransientError, UnreachableError
 from core.http.policy import EgressPolicy
 
 MAX_LOOKUPS_AT_ONCE = 64
+# What getaddrinfo returns: family, kind, protocol, canonical name, socket address.
+AddressInfo = tuple[Any, Any, int, str, tuple[Any, ...]]
 _slots = threading.BoundedSemaphore(MAX_LOOKUPS_AT_ONCE)
 
 
@@ -55,10 +58,10 @@ def _is_literal(host: str) -> bool:
     return True
 
 
-def _bounded_getaddrinfo(host: str, port: int, timeout_seconds: float) -> list[tuple]:
+def _bounded_getaddrinfo(host: str, port: int, timeout_seconds: float) -> list[AddressInfo]:
     if not _slots.acquire(timeout=timeout_seconds):
         raise TimeoutError("too many name lookups hang")
-    answer: Future[list[tuple]] = Future()
+    answer: Future[list[AddressInfo]] = Future()
 
     def work() -> None:
         try:

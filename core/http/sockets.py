@@ -23,7 +23,6 @@ class Call:
         self.deadline = time.monotonic() + total_seconds
         self._limit = self.deadline
         self._header_bytes_left: int | None = None
-        self.is_sending = False
         self.sent_bytes = 0
         self.received_bytes = 0
 

@@ -143,5 +143,3 @@ class RestConnector(Connector):
 
 def _whole(value: Any) -> int | None:
     return value if isinstance(value, int) else None
-
-

@@ -139,7 +139,9 @@ def constant(*, value: Any) -> Transform:
 def empty_is_null(*, values: tuple[Any, ...] = ("", False, "0001-01-01", "0001-01-01T00:00:00Z")) -> Transform:
     """What the source writes for nothing (Odoo's false, 0001-01-01) becomes null."""
     nothing = list(values)
-    return lambda value: None if any(value is item or (value == item and type(value) is type(item)) for item in nothing) else value
+    return lambda value: (
+        None if any(value is item or (value == item and type(value) is type(item)) for item in nothing) else value
+    )
 
 
 TRANSFORMS: dict[str, Callable[..., Transform]] = {

@@ -33,6 +33,15 @@ SPARES = [
     ("Fuse", "FUS", "Unit", ["2 A", "4 A", "6.3 A", "10 A"], 1, 1),
     ("Conveyor roller", "ROL", "Unit", ["50x400", "50x600", "60x800"], 19, 7),
     ("Chain link", "CHN", "Unit", ["08B-1", "10B-1", "12B-1"], 3, 2),
+    ("Frequency inverter", "INV", "Unit", ["0.75 kW", "1.5 kW", "2.2 kW", "4 kW", "7.5 kW"], 190, 95),
+    ("PLC module", "PLC", "Unit", ["CPU", "DI 16", "DO 16", "AI 8", "AO 4", "Ethernet"], 120, 65),
+    ("Rotary encoder", "ENC", "Unit", ["512", "1024", "2048"], 88, 21),
+    ("Jaw coupling", "CPL", "Unit", ["19", "24", "28", "38"], 16, 7),
+    ("Ball valve 1.4408", "BVL", "Unit", ["DN15", "DN20", "DN25", "DN40", "DN50"], 21, 14),
+    ("Cable gland", "GLD", "Unit", ["M12", "M16", "M20", "M25"], 1, 1),
+    ("Terminal block", "TRM", "Unit", ["2.5 mm2", "4 mm2", "6 mm2"], 1, 1),
+    ("Air preparation unit", "FRL", "Unit", ["G1/4", "G3/8", "G1/2"], 57, 23),
+    ("Linear guide carriage", "LGC", "Unit", ["15", "20", "25", "30"], 34, 11),
     ("Pressure gauge", "GAU", "Unit", ["0-6 bar", "0-10 bar", "0-16 bar"], 17, 4),
 ]
 SUPPLIES = [
@@ -62,16 +71,16 @@ SERVICES = [
     ("Crane hire with driver", "SVC", "Hour", ["25 t"], 180, 0),
     ("Calibration of instruments", "SVC", "Unit", ["per point"], 35, 0),
 ]
-# (name, code, [(component code, quantity per piece)])
+# (name, code, made at once, [(component code, quantity for that)])
 MADE = [
-    ("Still water 0.5 l", "FG-STILL-05", [("PRE-01", 1), ("CAP-01", 1), ("LAB-01", 1)]),
-    ("Sparkling water 0.5 l", "FG-SPARK-05", [("PRE-02", 1), ("CAP-02", 1), ("LAB-02", 1), ("CO2-01", 0.004)]),
-    ("Lemonade 0.5 l", "FG-LEMON-05", [("PRE-03", 1), ("CAP-03", 1), ("LAB-03", 1), ("SYR-01", 0.08), ("FLV-01", 0.01)]),
-    ("Orangeade 0.5 l", "FG-ORANG-05", [("PRE-03", 1), ("CAP-04", 1), ("LAB-04", 1), ("SYR-02", 0.09), ("FLV-02", 0.01)]),
-    ("Pump set CP 32", "ASM-PUMP-32", [("PMP-01", 1), ("MOT-02", 1), ("SEA-02", 2), ("ALU-02", 1.5)]),
-    ("Pump set CP 40", "ASM-PUMP-40", [("PMP-02", 1), ("MOT-04", 1), ("SEA-03", 2), ("ALU-03", 1.8)]),
-    ("Roller frame 600", "ASM-ROLL-60", [("ROL-02", 8), ("ALU-01", 2.4), ("BRG-03", 2), ("CHN-01", 12)]),
-    ("Machine guard", "ASM-GUARD-1", [("STL-01", 14), ("ALU-01", 6), ("PRX-02", 1)]),
+    ("Still water 0.5 l", "FG-STILL-05", 100, [("PRE-01", 100), ("CAP-01", 100), ("LAB-01", 100)]),
+    ("Sparkling water 0.5 l", "FG-SPARK-05", 100, [("PRE-02", 100), ("CAP-02", 100), ("LAB-02", 100), ("CO2-01", 0.4)]),
+    ("Lemonade 0.5 l", "FG-LEMON-05", 100, [("PRE-03", 100), ("CAP-03", 100), ("LAB-03", 100), ("SYR-01", 8), ("FLV-01", 1)]),
+    ("Orangeade 0.5 l", "FG-ORANG-05", 100, [("PRE-03", 100), ("CAP-04", 100), ("LAB-04", 100), ("SYR-02", 9), ("FLV-02", 1)]),
+    ("Pump set CP 32", "ASM-PUMP-32", 1, [("PMP-01", 1), ("MOT-02", 1), ("SEA-02-NBR", 2), ("ALU-02", 1.5)]),
+    ("Pump set CP 40", "ASM-PUMP-40", 1, [("PMP-02", 1), ("MOT-04", 1), ("SEA-03-FKM", 2), ("ALU-03", 1.8)]),
+    ("Roller frame 600", "ASM-ROLL-60", 1, [("ROL-02", 8), ("ALU-01", 2.4), ("BRG-03", 2), ("CHN-01", 12)]),
+    ("Machine guard", "ASM-GUARD-1", 1, [("STL-01", 14), ("ALU-01", 6), ("PRX-02", 1)]),
 ]
 
 FIRST = ["Alder", "Baltic", "Castor", "Delta", "Emery", "Fjord", "Granite", "Harbor", "Ingram", "Juniper", "Keystone"]
@@ -127,7 +136,8 @@ class Supplier:
 
 
 def items(rng: random.Random) -> list[Item]:
-    """Return every bought product in a fixed order; about one in twenty-five is inactive."""
+    """Return every bought product in a fixed order; about one in twenty is inactive, none that a bill of materials needs."""
+    needed = {part[:6] for *_made, parts in MADE for part, _count in parts}
     found: list[Item] = []
     counters: dict[str, int] = {}
     for kind, families in (("spare", SPARES), ("supply", SUPPLIES), ("raw", RAW), ("service", SERVICES)):
@@ -136,17 +146,17 @@ def items(rng: random.Random) -> list[Item]:
                 counters[prefix] = counters.get(prefix, 0) + 1
                 cost = round(base + step * index + rng.random(), 2)
                 variants = ("-NBR", "-FKM") if prefix in {"SEA", "ORN"} else ()
-                number = len(found)
+                code = f"{prefix}-{counters[prefix]:02d}"
                 found.append(
                     Item(
                         name=f"{name} {size}",
-                        code=f"{prefix}-{counters[prefix]:02d}",
+                        code=code,
                         unit=unit,
                         kind=kind,
                         cost=cost,
                         price=round(cost * 1.35, 2),
                         variants=variants,
-                        active=kind == "raw" or number % 25 != 24,
+                        active=code in needed or len(found) % 20 != 19,
                     )
                 )
     return found
@@ -156,7 +166,7 @@ def made_items(rng: random.Random) -> list[Item]:
     """Return the products of the plant itself."""
     return [
         Item(name=name, code=code, unit="Unit", kind="made", cost=float(5 + 3 * index), price=float(9 + 5 * index))
-        for index, (name, code, _parts) in enumerate(MADE)
+        for index, (name, code, _batch, _parts) in enumerate(MADE)
     ]
 
 

@@ -15,7 +15,16 @@ from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 # How many purchases end in each state, and how much of a processing one has arrived.
-PURCHASES = {"draft": 40, "quotation": 30, "confirmed": 28, "nothing": 30, "partly": 34, "fully": 16, "done": 36, "cancelled": 26}
+PURCHASES = {
+    "draft": 40,
+    "quotation": 30,
+    "confirmed": 28,
+    "nothing": 30,
+    "partly": 34,
+    "fully": 16,
+    "done": 36,
+    "cancelled": 26,
+}
 PRODUCTIONS = {"request": 6, "draft": 8, "waiting": 8, "assigned": 6, "running": 8, "done": 12, "cancelled": 6}
 
 
@@ -76,7 +85,9 @@ def _confirm_only(records: list[Any]) -> None:
 
 def _purchase_values(rng: random.Random, plant: dict[str, Any], group: str, today: datetime.date) -> dict[str, Any]:
     party = rng.choice(plant["suppliers"])
-    day = today - datetime.timedelta(days=rng.randint(0, 30) if group in {"draft", "quotation"} else rng.randint(5, 120))
+    day = today - datetime.timedelta(
+        days=rng.randint(0, 30) if group in {"draft", "quotation"} else rng.randint(5, 120)
+    )
     foreign = party.addresses[0].country.code != "US" and rng.random() < 0.4
     some = rng.sample(plant["bought"], rng.choice((1, 2, 2, 3, 4, 5)))
     values: dict[str, Any] = {
@@ -171,25 +182,39 @@ def pay(purchases: list[Any], plant: dict[str, Any]) -> None:
     press("account.invoice", "process", list(Invoice.browse(ids)))
 
 
+def requests(rng: random.Random, plant: dict[str, Any]) -> None:
+    """Let some spare parts fall short of their order points, and ask the packages what to buy."""
+    spares = [product for product in plant["bought"] if product.code.startswith(("BRG", "BLT", "PRX", "FLT", "CTR"))]
+    create(
+        "stock.order_point",
+        [
+            {
+                "type": "purchase",
+                "product": product.id,
+                "company": plant["company"].id,
+                "location": plant["warehouse"].id,
+                "min_quantity": 100.0,
+                "target_quantity": 250.0,
+            }
+            for product in spares
+        ],
+    )
+    Pool().get("purchase.request").generate_requests(products=spares, warehouses=[plant["warehouse"]])
+
+
 def boms(products: dict[str, Any], uoms: dict[str, Any]) -> dict[str, Any]:
     """Create one bill of materials per own product; return them by product code."""
     rows = []
-    for name, code, parts in catalogue.MADE:
+    for name, code, size, parts in catalogue.MADE:
         inputs = [
             {"product": products[part].id, "quantity": float(count), "unit": products[part].template.default_uom.id}
-            for part, count in parts_of(parts, products)
+            for part, count in parts
         ]
-        output = {"product": products[code].id, "quantity": 1.0, "unit": uoms["Unit"].id}
+        output = {"product": products[code].id, "quantity": float(size), "unit": uoms["Unit"].id}
         rows.append({"name": name, "inputs": [("create", inputs)], "outputs": [("create", [output])]})
-    made = create("production.bom", rows)
-    found = {code: bom for (_name, code, _parts), bom in zip(catalogue.MADE, made, strict=True)}
+    found = {made[1]: bom for made, bom in zip(catalogue.MADE, create("production.bom", rows), strict=True)}
     create("product.product-production.bom", [{"product": products[c].id, "bom": b.id} for c, b in found.items()])
     return found
-
-
-def parts_of(parts: list[tuple[str, float]], products: dict[str, Any]) -> list[tuple[str, float]]:
-    """Name a variant where the template has several."""
-    return [(code if code in products else f"{code}-NBR", count) for code, count in parts]
 
 
 def productions(rng: random.Random, plant: dict[str, Any], today: datetime.date) -> dict[str, list[Any]]:

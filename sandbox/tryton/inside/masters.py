@@ -42,9 +42,7 @@ def company(currency: Any) -> Any:
     """Create the company, and put the administrator into it."""
     pool = Pool()
     (party,) = create("party.party", [{"name": catalogue.COMPANY, "code": "C0001"}])
-    (made,) = create(
-        "company.company", [{"party": party.id, "currency": currency.id, "timezone": "UTC"}]
-    )
+    (made,) = create("company.company", [{"party": party.id, "currency": currency.id, "timezone": "UTC"}])
     User = pool.get("res.user")
     User.write(User.search([("login", "=", "admin")]), {"companies": [("add", [made.id])], "company": made.id})
     return made
@@ -81,13 +79,17 @@ def _exchange_accounts() -> None:
     settings = Pool().get("account.configuration")(1)
     settings.currency_exchange_debit_account = account_of("expense")
     settings.currency_exchange_credit_account = account_of("revenue")
-    (settings.currency_exchange_journal,) = create("account.journal", [{"name": "Exchange", "code": "EX", "type": "write-off"}])
+    (settings.currency_exchange_journal,) = create(
+        "account.journal", [{"name": "Exchange", "code": "EX", "type": "write-off"}]
+    )
     settings.save()
 
 
 def account_of(kind: str) -> Any:
-    (account,) = Pool().get("account.account").search(
-        [(f"type.{kind}", "=", True), ("closed", "!=", True)], order=[("id", "ASC")], limit=1
+    (account,) = (
+        Pool()
+        .get("account.account")
+        .search([(f"type.{kind}", "=", True), ("closed", "!=", True)], order=[("id", "ASC")], limit=1)
     )
     return account
 
@@ -96,11 +98,16 @@ def fiscal_years(company_id: int, today: datetime.date) -> None:
     """Open last year, this one and the next, so that a cached database still works after New Year."""
     pool = Pool()
     FiscalYear = pool.get("account.fiscalyear")
-    types = {name: pool.get("ir.sequence.type").search([("name", "=", name)])[0] for name in ("Account Move", "Invoice")}
+    types = {
+        name: pool.get("ir.sequence.type").search([("name", "=", name)])[0] for name in ("Account Move", "Invoice")
+    }
     for year in range(today.year - 1, today.year + 2):
         moves, invoices = create(
             "ir.sequence.strict",
-            [{"name": f"{name} {year}", "sequence_type": kind.id, "company": company_id} for name, kind in types.items()],
+            [
+                {"name": f"{name} {year}", "sequence_type": kind.id, "company": company_id}
+                for name, kind in types.items()
+            ],
         )
         sequence_fields = ("in_invoice", "in_credit_note", "out_invoice", "out_credit_note")
         (made,) = FiscalYear.create(
@@ -112,7 +119,10 @@ def fiscal_years(company_id: int, today: datetime.date) -> None:
                     "end_date": datetime.date(year, 12, 31),
                     "move_sequence": moves.id,
                     "invoice_sequences": [
-                        ("create", [{"company": company_id} | {f"{name}_sequence": invoices.id for name in sequence_fields}])
+                        (
+                            "create",
+                            [{"company": company_id} | {f"{name}_sequence": invoices.id for name in sequence_fields}],
+                        )
                     ],
                 }
             ]
@@ -125,7 +135,10 @@ def terms_and_tax(company_id: int) -> dict[str, Any]:
     terms = create(
         "account.invoice.payment_term",
         [
-            {"name": name, "lines": [("create", [{"type": "remainder", "relativedeltas": [("create", [{"days": days}])]}])]}
+            {
+                "name": name,
+                "lines": [("create", [{"type": "remainder", "relativedeltas": [("create", [{"days": days}])]}])],
+            }
             for name, days in (("30 days net", 30), ("60 days net", 60))
         ],
     )
@@ -253,9 +266,9 @@ def products(rng: random.Random, uoms: dict[str, Any], tax: Any) -> dict[str, An
     plan = catalogue.items(rng) + catalogue.made_items(rng)
     rows = [_template_values(item, uoms, accounting.id, categories) for item in plan]
     templates = create("product.template", rows)
-    pool.get("product.template").write(
-        [t for t, item in zip(templates, plan, strict=True) if not item.active], {"active": False}
-    )
+    inactive = [t for t, item in zip(templates, plan, strict=True) if not item.active]
+    pool.get("product.product").write([p for t in inactive for p in t.products], {"active": False})
+    pool.get("product.template").write(inactive, {"active": False})
     return {p.code: p for p in pool.get("product.product").search([], order=[("id", "ASC")])}
 
 

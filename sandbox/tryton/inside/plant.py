@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import documents
+import history
 import locations
 import masters
 import users
 from trytond.pool import Pool
 from trytond.transaction import Transaction
+
 
 def build(database: str, today: datetime.date, rng: random.Random, say: Callable[[str], None]) -> None:
     """Seed everything in one transaction (records do not outlive theirs); `say` is told about each step."""
@@ -28,7 +30,9 @@ def build(database: str, today: datetime.date, rng: random.Random, say: Callable
         ("receipts", lambda: documents.receive(rng, plant["groups"], plant)),
         ("invoices", lambda: documents.pay(plant["groups"]["done"], plant)),
         ("productions", lambda: _productions(rng, plant, today)),
+        ("purchase requests", lambda: documents.requests(rng, plant)),
         ("users", lambda: users.create_users(plant["company_id"])),
+        ("history", lambda: history.spread(rng, datetime.datetime.now(datetime.UTC).replace(tzinfo=None))),
     ]
     with Transaction().start(database, 0, context={"language": "en"}) as transaction:
         plant.update(_company(plant))

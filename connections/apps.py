@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class ConnectionsConfig(AppConfig):
+    """Who is connected: connections, credentials, mappings, capabilities, health."""
+
+    name = "connections"

@@ -1,0 +1,28 @@
+"""Words of this room, with label and badge colour side by side."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class ConnectionStatus(models.TextChoices):
+    """Where a connection stands."""
+
+    PENDING = "pending", "Pending"
+    ACTIVE = "active", "Active"
+    OFFLINE = "offline", "Offline"
+    NEEDS_REAUTH = "needs_reauth", "Needs re-authorisation"
+    PAUSED = "paused", "Paused"
+    DISCONNECTED = "disconnected", "Disconnected"
+
+
+CONNECTION_BADGES = {
+    ConnectionStatus.PENDING: "info",
+    ConnectionStatus.ACTIVE: "success",
+    ConnectionStatus.OFFLINE: "warning",
+    ConnectionStatus.NEEDS_REAUTH: "danger",
+    ConnectionStatus.PAUSED: "",
+    ConnectionStatus.DISCONNECTED: "",
+}
+# Syncs are claimed for these only. An offline one is tried again when its circuit lets a probe through.
+MAY_SYNC = (ConnectionStatus.ACTIVE, ConnectionStatus.OFFLINE)

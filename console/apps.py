@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class ConsoleConfig(AppConfig):
+    """Screens and endpoints that span rooms."""
+
+    name = "console"

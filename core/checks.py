@@ -1,0 +1,85 @@
+"""Settings that would hurt later are refused at the start, each with an id and a hint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+
+from core.encryption import KeyRing, KeyRingError
+
+MIN_PEPPER_CHARACTERS = 32
+
+
+@register(Tags.security)
+def key_ring_is_readable(**_: Any) -> list[CheckMessage]:
+    """core.E001: secrets could be neither stored nor read."""
+    try:
+        KeyRing.from_text(getattr(settings, "ENCRYPTION_KEYS", ""))
+    except KeyRingError as error:
+        hint = 'Set ENCRYPTION_KEYS to `id:key`, the key from: python -c "import base64, os; print(base64.b64encode('
+        return [Error(error.detail, hint=hint + 'os.urandom(32)).decode())"', id="core.E001")]
+    return []
+
+
+@register()
+def unfinished_tasks_return_after_they_ended(**_: Any) -> list[CheckMessage]:
+    """core.E002: a task longer than the visibility time-out would run twice at once."""
+    options = getattr(settings, "CELERY_BROKER_TRANSPORT_OPTIONS", {})
+    visibility, hard = options.get("visibility_timeout"), getattr(settings, "CELERY_TASK_TIME_LIMIT", None)
+    if visibility is None or hard is None or visibility > hard:
+        return []
+    return [
+        Error(
+            f"The visibility time-out of the queue ({visibility} s) is not longer than a task may take ({hard} s).",
+            hint="Raise CELERY_BROKER_TRANSPORT_OPTIONS['visibility_timeout'] above CELERY_TASK_TIME_LIMIT.",
+            id="core.E002",
+        )
+    ]
+
+
+@register()
+def tasks_are_warned_before_they_are_killed(**_: Any) -> list[CheckMessage]:
+    """core.E003: without a soft limit before the hard one, work is killed instead of put back."""
+    soft, hard = (getattr(settings, f"CELERY_TASK_{name}", None) for name in ("SOFT_TIME_LIMIT", "TIME_LIMIT"))
+    if soft is None or hard is None or soft < hard:
+        return []
+    return [
+        Error(
+            f"The soft time limit of a task ({soft} s) is not shorter than the hard one ({hard} s).",
+            hint="Lower CELERY_TASK_SOFT_TIME_LIMIT.",
+            id="core.E003",
+        )
+    ]
+
+
+@register()
+def work_budget_fits_the_task(**_: Any) -> list[CheckMessage]:
+    """core.E004: a run must put itself back before its task is stopped."""
+    budget, soft = (
+        getattr(settings, name, None) for name in ("SYNC_WORK_BUDGET_SECONDS", "CELERY_TASK_SOFT_TIME_LIMIT")
+    )
+    if budget is None or soft is None or budget < soft:
+        return []
+    return [
+        Error(
+            f"SYNC_WORK_BUDGET_SECONDS ({budget} s) is not shorter than the soft time limit of a task ({soft} s).",
+            hint="Lower SYNC_WORK_BUDGET_SECONDS.",
+            id="core.E004",
+        )
+    ]
+
+
+@register(Tags.security)
+def token_pepper_is_long(**_: Any) -> list[CheckMessage]:
+    """core.E005: digests of tokens are worth what their pepper is."""
+    if len(getattr(settings, "TOKEN_PEPPER", "")) >= MIN_PEPPER_CHARACTERS:
+        return []
+    return [
+        Error(
+            f"TOKEN_PEPPER is shorter than {MIN_PEPPER_CHARACTERS} characters.",
+            hint='Set it to the output of: python -c "import secrets; print(secrets.token_urlsafe(48))"',
+            id="core.E005",
+        )
+    ]

@@ -1,0 +1,130 @@
+"""The one door out: every call of the platform leaves through a `Door`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from core.errors import LineshaftError, TransientError
+from core.http.exchange import Answer, Exchange, StaleConnectionError
+from core.http.kept import KeptConnections
+from core.http.messages import CallRecord, Request, Response, outgoing
+from core.http.policy import EgressPolicy
+from core.http.redaction import Redaction
+from core.http.redirects import MAX_REDIRECTS, is_redirect, next_outgoing, next_target, refused
+from core.http.sockets import Call
+from core.http.tls import TlsOptions, tls_context
+from core.http.transport import Route
+from core.http.urls import Target, parse_proxy, parse_target
+
+
+class Door:
+    """Sends requests under one policy, keeping connections open between them.
+
+    Used by one thread at a time: a second one waits for its turn, within its own time limit. Nothing comes from the
+    environment: no proxies, no .netrc; cookies are neither kept nor sent.
+    `proxy` is `http://[user:password@]host:port`; its address is judged by the policy, for the target see
+    `core.http.transport.check_behind_proxy`.
+    `secrets` are cut from errors and records in every form they may take there. `on_call` gets each call's record.
+    Errors: ConfigError for TLS options or a proxy that cannot be used.
+    """
+
+    def __init__(
+        self,
+        policy: EgressPolicy,
+        *,
+        tls: TlsOptions | None = None,
+        proxy: str | None = None,
+        secrets: Iterable[str] = (),
+        on_call: Callable[[CallRecord], None] | None = None,
+    ) -> None:
+        self.policy = policy
+        via = parse_proxy(proxy) if proxy else None
+        self._route = Route(policy, tls_context(tls), via)
+        self._redaction = Redaction([*secrets, *([via.password] if via and via.password else [])])
+        self._on_call = on_call
+        self._kept = KeptConnections()
+        self._turns = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the kept connections; the door may be used again."""
+        with self._turns:
+            self._kept.close()
+
+    def send(self, request: Request) -> Response:
+        """Make one call and answer whatever status came.
+
+        Errors: ConfigError (URL_REFUSED, HEADER_REFUSED, REDIRECT_REFUSED), EgressDeniedError, TlsError,
+        UnreachableError, TransientError, BadAnswerError; once bytes of a write may have left: TimeoutUnknownError.
+        """
+        call, started_at, begun = Call(request.total_timeout), datetime.now(UTC), time.monotonic()
+        status, code, url = None, "", request.url
+        try:
+            with self._turn(request):
+                target = parse_target(request.url, request.params)
+                url = target.url
+                answer, target = self._follow(request, target, call)
+            status, url = answer.raw.status, target.url
+            elapsed = time.monotonic() - begun
+            return Response(status, answer.raw.headers, answer.body, url, elapsed, self._redaction.clean)
+        except LineshaftError as error:
+            self._redaction.clean_error(error)
+            code = error.code
+            raise
+        finally:
+            elapsed_ms = (time.monotonic() - begun) * 1000
+            counts = call.sent_bytes, call.received_bytes
+            self._report(CallRecord(request.method, url, status, started_at, elapsed_ms, *counts, code))
+
+    def _report(self, record: CallRecord) -> None:
+        if self._on_call:
+            self._on_call(replace(record, url=self._redaction.clean(record.url)))
+
+    @contextmanager
+    def _turn(self, request: Request) -> Iterator[None]:
+        if not self._turns.acquire(timeout=max(0.0, request.total_timeout)):
+            raise TransientError("Another call of the same connection took all the time.", code="WAITED_TOO_LONG")
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    def _follow(self, request: Request, target: Target, call: Call) -> tuple[Answer, Target]:
+        """Exchange, and follow what redirects are allowed."""
+        sending = outgoing(request)
+        for _ in range(MAX_REDIRECTS + 1):
+            self.policy.check_scheme(target.scheme, target.host)
+            answer = self._exchange(Exchange(request, sending, target, call, self._route.proxy))
+            status, headers = answer.raw.status, answer.raw.headers
+            if not is_redirect(status, headers):
+                return answer, target
+            target = next_target(target, headers["location"], status=status, is_write=request.is_write)
+            sending = next_outgoing(sending, status)
+        raise refused(target, f"that more than {MAX_REDIRECTS} times, perhaps in a circle")
+
+    def _exchange(self, exchange: Exchange) -> Answer:
+        """One answer; a read that meets a connection gone stale is sent once more on a new one."""
+        origin, request = exchange.target.origin, exchange.request
+        if kept := self._kept.take(origin, is_write=request.is_write):
+            with suppress(StaleConnectionError):
+                answer = exchange.over(kept, is_kept=True)
+                self._kept.give_back(origin, kept)
+                return answer
+        fresh = self._route.connect(exchange.target, exchange.call, request.connect_timeout)
+        answer = exchange.over(fresh, is_kept=False)
+        self._kept.give_back(origin, fresh)
+        return answer

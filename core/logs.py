@@ -1,0 +1,114 @@
+"""One way of logging: structlog, with the standard library's loggers routed through it. Django-free.
+
+Each line has an ISO time in UTC, level, logger, event and whatever is bound by context (`request_id`, `run_id`).
+Secrets are cut from everything just before it is written, tracebacks included; tracebacks never show local values.
+
+`configure` is called by CoreConfig.ready(). Celery would set up logging of its own after that; whoever wires the
+worker connects `configure` to `celery.signals.setup_logging`, which makes Celery leave logging alone:
+
+    @setup_logging.connect
+    def _logging(**_: object) -> None:
+        configure(settings.LOG_FORMAT, settings.LOG_LEVEL)
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from core.redaction import redact, redact_item
+
+# Lines that RequestIdMiddleware writes already (and `django.server` with query strings), or that nobody reads.
+_QUIETER: dict[str, int] = {
+    "django.request": logging.ERROR,
+    "django.server": logging.ERROR,
+    "urllib3": logging.WARNING,
+    "asyncio": logging.WARNING,
+}
+# These come with handlers of their own.
+_ROUTED = ("django", "django.server", "gunicorn.error", "gunicorn.access", "celery")
+
+
+class LineHandler(logging.StreamHandler[Any]):
+    """The one handler that `configure` installs, so that it can find and replace it."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+
+def configure(format: str = "json", level: str = "INFO") -> None:
+    """Set up all logging of this process: `format` json or console, `level` a name. Calling it again replaces it."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        cache_logger_on_first_use=False,
+    )
+    handler = LineHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _drop_objects],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, cut_secrets, _renderer(format)],
+        )
+    )
+    _install(handler, level)
+
+
+def cut_secrets(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
+    """The processor: values under secret keys and secrets inside any text are cut."""
+    return {key: value if key.startswith("_") else redact_item(key, value) for key, value in event_dict.items()}
+
+
+def _renderer(format: str) -> Processor:
+    if format == "console":
+        return structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    return structlog.processors.JSONRenderer(serializer=_json_line)
+
+
+def _json_line(event_dict: MutableMapping[str, Any], **_: object) -> str:
+    """A log line is never lost to a value that has no JSON form (a lone surrogate, an integer of 100 bits)."""
+    options = orjson.OPT_NON_STR_KEYS
+    try:
+        return orjson.dumps(event_dict, default=str, option=options).decode()
+    except TypeError:
+        plain = {str(key): repr(redact(value)) for key, value in event_dict.items()}
+        return orjson.dumps({key: ascii(text)[1:-1] for key, text in plain.items()}, option=options).decode()
+
+
+def _drop_objects(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
+    """Django adds whole request and connection objects to its records; their text would show query strings."""
+    for name in ("request", "connection", "socket"):
+        event_dict.pop(name, None)
+    return event_dict
+
+
+def _install(handler: logging.Handler, level: str) -> None:
+    root = logging.getLogger()
+    for old in [old for old in root.handlers if isinstance(old, LineHandler)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level)
+    for name in _ROUTED:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        # Django's own set-up pins these at INFO; without a level they follow the root's.
+        logger.setLevel(logging.NOTSET)
+    for name, floor in _QUIETER.items():
+        logging.getLogger(name).setLevel(max(floor, root.level))

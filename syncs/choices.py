@@ -1,0 +1,91 @@
+"""Words of this room, with label and badge colour side by side."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Mode(models.TextChoices):
+    """What a run does."""
+
+    INITIAL = "initial", "Initial"
+    INCREMENTAL = "incremental", "Incremental"
+    FULL = "full", "Full"
+    REMAP = "remap", "Re-map"
+
+
+# A stronger wish replaces a weaker one that still waits.
+MODE_STRENGTH = {"": 0, Mode.INCREMENTAL: 1, Mode.REMAP: 2, Mode.FULL: 3, Mode.INITIAL: 4}
+
+
+class RunStatus(models.TextChoices):
+    """Where a run stands."""
+
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    WAITING = "waiting", "Waiting"
+    COMPLETED = "completed", "Completed"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+    NEEDS_REVIEW = "needs_review", "Needs review"
+
+
+ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING)
+RUN_BADGES = {
+    RunStatus.QUEUED: "info",
+    RunStatus.RUNNING: "info",
+    RunStatus.WAITING: "warning",
+    RunStatus.COMPLETED: "success",
+    RunStatus.FAILED: "danger",
+    RunStatus.CANCELLED: "",
+    RunStatus.NEEDS_REVIEW: "warning",
+}
+
+
+class Phase(models.TextChoices):
+    """What a run is busy with."""
+
+    FETCHING = "fetching", "Fetching"
+    SWEEPING = "sweeping", "Looking for deletions"
+    CONFIRMING = "confirming", "Confirming deletions"
+    FINISHING = "finishing", "Finishing"
+
+
+class Trigger(models.TextChoices):
+    """Who wanted a run."""
+
+    SCHEDULE = "schedule", "Schedule"
+    API = "api", "API"
+    ADMIN = "admin", "Admin"
+    COMMAND = "command", "Command"
+
+
+class Review(models.TextChoices):
+    """What an operator decided about held deletions."""
+
+    RELEASED = "released", "Released: the records live"
+    DELETED = "deleted", "Deleted: the records are gone"
+    SUPERSEDED = "superseded", "Superseded by a later full run"
+
+
+class SyncState(models.TextChoices):
+    """What sync-status says; the first that applies, in this order."""
+
+    PAUSED = "paused", "Paused"
+    NEEDS_REAUTH = "needs_reauth", "Needs re-authorisation"
+    IN_PROGRESS = "in_progress", "In progress"
+    FAILED = "failed", "Failed"
+    NEEDS_REVIEW = "needs_review", "Needs review"
+    NEVER_SYNCED = "never_synced", "Never synced"
+    COMPLETED = "completed", "Completed"
+
+
+STATE_BADGES = {
+    SyncState.PAUSED: "",
+    SyncState.NEEDS_REAUTH: "danger",
+    SyncState.IN_PROGRESS: "info",
+    SyncState.FAILED: "danger",
+    SyncState.NEEDS_REVIEW: "warning",
+    SyncState.NEVER_SYNCED: "",
+    SyncState.COMPLETED: "success",
+}

@@ -1,0 +1,50 @@
+"""Words of this room, with label and badge colour side by side."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Environment(models.TextChoices):
+    """Every token and connection is one or the other; they never meet."""
+
+    LIVE = "live", "Live"
+    TEST = "test", "Test"
+
+
+class Role(models.TextChoices):
+    """What a member may do. Owners manage members; auditors only read."""
+
+    OWNER = "owner", "Owner"
+    OPERATOR = "operator", "Operator"
+    DEVELOPER = "developer", "Developer"
+    AUDITOR = "auditor", "Auditor"
+
+
+class Scope(models.TextChoices):
+    """What a token may do. `write` of an area includes its `read`."""
+
+    SYSTEMS_READ = "systems:read", "See the catalogue of systems"
+    CONNECTIONS_READ = "connections:read", "See connections, their health and mappings"
+    CONNECTIONS_WRITE = "connections:write", "Create and change connections and mappings"
+    SYNCS_READ = "syncs:read", "See sync status, runs and errors"
+    SYNCS_WRITE = "syncs:write", "Trigger, pause, cancel and review syncs"
+    RECORDS_READ = "records:read", "Read unified records"
+    EVENTS_READ = "events:read", "Read the event feed"
+    TOKENS_WRITE = "tokens:write", "Create and revoke tokens"
+
+
+class EventType(models.TextChoices):
+    """Everything the feed can say."""
+
+    SYNC_COMPLETED = "sync.completed", "A sync run completed"
+    SYNC_FAILED = "sync.failed", "A sync run failed"
+    SYNC_NEEDS_REVIEW = "sync.needs_review", "A sync run holds deletions for review"
+    INITIAL_SYNC_COMPLETED = "connection.initial_sync_completed", "Every entity of a connection was synced once"
+    NEEDS_REAUTH = "connection.needs_reauth", "The customer must sign in again"
+    ONLINE = "connection.online", "The system answers again"
+    OFFLINE = "connection.offline", "The system does not answer"
+    DISCONNECTED = "connection.disconnected", "The connection was ended"
+    RECORD_CREATED = "record.created", "Records are new in the copy"
+    RECORD_UPDATED = "record.updated", "Records changed or came back"
+    RECORD_DELETED = "record.deleted", "Records are gone at the source"

@@ -1,0 +1,31 @@
+"""The scope of a signed-in person: the workspaces they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponseBase
+from django_scopes import scope, scopes_disabled
+
+from workspaces.models import Membership
+
+
+class ScopeMiddleware:
+    """Enter the person's workspaces for screens. API requests enter the token's scope in their view.
+
+    A superuser is the operator of the installation and sees all.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.path_info.startswith("/api/") or not request.user.is_authenticated:
+            return self.get_response(request)
+        if request.user.is_superuser:
+            with scopes_disabled():
+                return self.get_response(request)
+        with scopes_disabled():
+            mine = list(Membership.objects.filter(user=request.user).values_list("workspace_id", flat=True))
+        with scope(workspace=mine):
+            return self.get_response(request)
