@@ -33,7 +33,9 @@ class Connection(models.Model):
     customer_reference = models.CharField(
         max_length=120, blank=True, help_text="Your own id of the customer; you can filter by it."
     )
-    metadata = models.JSONField(default=dict, blank=True, help_text="Free JSON object of yours, kept and shown as it is.")
+    metadata = models.JSONField(
+        default=dict, blank=True, help_text="Free JSON object of yours, kept and shown as it is."
+    )
     time_zone = models.CharField(
         max_length=64, default="UTC", help_text="IANA zone of times the system writes without one, e.g. Europe/Berlin."
     )
@@ -41,7 +43,9 @@ class Connection(models.Model):
     ca_certificate = models.TextField(
         blank=True, help_text="PEM of the customer's own certificate authority, if its server uses one."
     )
-    client_certificate = models.TextField(blank=True, help_text="PEM of a client certificate, if the server asks for one.")
+    client_certificate = models.TextField(
+        blank=True, help_text="PEM of a client certificate, if the server asks for one."
+    )
     proxy = models.CharField(max_length=300, blank=True, help_text="http(s) proxy to go through, without user name.")
     page_size = models.PositiveIntegerField(null=True, blank=True, help_text="Records a page; empty for the usual.")
 
@@ -50,9 +54,14 @@ class Connection(models.Model):
     checked_at = models.DateTimeField(null=True, blank=True, help_text="Last successful or failed check.")
     account = models.CharField(max_length=200, blank=True, help_text="Who we are there, as the system said.")
     system_version = models.CharField(max_length=80, blank=True)
-    error = models.JSONField(null=True, blank=True, help_text="The last failure: code, category, message, who must act.")
+    error = models.JSONField(
+        null=True, blank=True, help_text="The last failure: code, category, message, who must act."
+    )
     failures_in_row = models.PositiveIntegerField(default=0, help_text="Transient failures since the last good call.")
     circuit_open_until = models.DateTimeField(null=True, blank=True, help_text="No calls before then, but one probe.")
+    probing = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="The one call of a half-open circuit is out."
+    )
     budget_tokens = models.FloatField(default=0, help_text="Calls left of the system's limit (token bucket).")
     budget_at = models.DateTimeField(null=True, blank=True, help_text="When budget_tokens was computed.")
 
@@ -169,5 +178,3 @@ class MappingField(models.Model):
 
     def __str__(self) -> str:
         return self.target
-
-

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from celery import current_app
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from core.encryption import KeyRing, KeyRingError
 
 MIN_PEPPER_CHARACTERS = 32
+
+
+class QueueLimits(NamedTuple):
+    """Seconds; None where this process has no Celery configuration to look at."""
+
+    visibility: float | None
+    soft: float | None
+    hard: float | None
+
+
+def queue_limits() -> QueueLimits:
+    """What the Celery application of this process is configured with."""
+    conf = current_app.conf
+    visibility = (conf.broker_transport_options or {}).get("visibility_timeout")
+    return QueueLimits(visibility, conf.task_soft_time_limit, conf.task_time_limit)
 
 
 @register(Tags.security)
@@ -26,14 +42,13 @@ def key_ring_is_readable(**_: Any) -> list[CheckMessage]:
 @register()
 def unfinished_tasks_return_after_they_ended(**_: Any) -> list[CheckMessage]:
     """core.E002: a task longer than the visibility time-out would run twice at once."""
-    options = getattr(settings, "CELERY_BROKER_TRANSPORT_OPTIONS", {})
-    visibility, hard = options.get("visibility_timeout"), getattr(settings, "CELERY_TASK_TIME_LIMIT", None)
+    visibility, hard = queue_limits().visibility, queue_limits().hard
     if visibility is None or hard is None or visibility > hard:
         return []
     return [
         Error(
             f"The visibility time-out of the queue ({visibility} s) is not longer than a task may take ({hard} s).",
-            hint="Raise CELERY_BROKER_TRANSPORT_OPTIONS['visibility_timeout'] above CELERY_TASK_TIME_LIMIT.",
+            hint="Raise broker_transport_options['visibility_timeout'] above task_time_limit.",
             id="core.E002",
         )
     ]
@@ -42,13 +57,13 @@ def unfinished_tasks_return_after_they_ended(**_: Any) -> list[CheckMessage]:
 @register()
 def tasks_are_warned_before_they_are_killed(**_: Any) -> list[CheckMessage]:
     """core.E003: without a soft limit before the hard one, work is killed instead of put back."""
-    soft, hard = (getattr(settings, f"CELERY_TASK_{name}", None) for name in ("SOFT_TIME_LIMIT", "TIME_LIMIT"))
+    soft, hard = queue_limits().soft, queue_limits().hard
     if soft is None or hard is None or soft < hard:
         return []
     return [
         Error(
             f"The soft time limit of a task ({soft} s) is not shorter than the hard one ({hard} s).",
-            hint="Lower CELERY_TASK_SOFT_TIME_LIMIT.",
+            hint="Lower task_soft_time_limit.",
             id="core.E003",
         )
     ]
@@ -57,9 +72,7 @@ def tasks_are_warned_before_they_are_killed(**_: Any) -> list[CheckMessage]:
 @register()
 def work_budget_fits_the_task(**_: Any) -> list[CheckMessage]:
     """core.E004: a run must put itself back before its task is stopped."""
-    budget, soft = (
-        getattr(settings, name, None) for name in ("SYNC_WORK_BUDGET_SECONDS", "CELERY_TASK_SOFT_TIME_LIMIT")
-    )
+    budget, soft = getattr(settings, "SYNC_WORK_BUDGET_SECONDS", None), queue_limits().soft
     if budget is None or soft is None or budget < soft:
         return []
     return [

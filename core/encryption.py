@@ -70,7 +70,7 @@ class KeyRing:
         nonce = os.urandom(NONCE_BYTES)
         return header + nonce + self._keys[self.current_id].encrypt(nonce, data, _associated(header, bound_to))
 
-    def decrypt(self, ciphertext: bytes, *, bound_to: str) -> bytes:
+    def decrypt(self, ciphertext: bytes | memoryview, *, bound_to: str) -> bytes:
         """The plaintext, or DecryptionError."""
         ciphertext = bytes(ciphertext)  # psycopg answers a memoryview
         key_id = key_id_of(ciphertext)
@@ -92,7 +92,7 @@ class KeyRing:
             ) from error
 
 
-def key_id_of(ciphertext: bytes) -> str:
+def key_id_of(ciphertext: bytes | memoryview) -> str:
     """The id of the key that made it, without opening it."""
     ciphertext = bytes(ciphertext)
     if not ciphertext or ciphertext[0] != VERSION:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db import connection, models, transaction
+from django.db import connection, models
 from django.db.models.functions import Now
 
 MAX_CLAIMS_WITHOUT_PROGRESS = 5
@@ -58,12 +58,12 @@ class Lease:
     def renew(self, returning: str = "1") -> tuple[Any, ...]:
         """Extend the lease before an outgoing call. Answers the columns named by `returning` (from our code only).
 
-        Nothing of value is written, so this commit does not wait for the disk.
+        Call it outside of transactions. Nothing of value is written, so its commit does not wait for the disk.
         """
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET LOCAL synchronous_commit = off")
+        with connection.cursor() as cursor:
             cursor.execute(
-                f"UPDATE {self.table} SET lease_until = clock_timestamp() + %s * interval '1 second'"
+                f"UPDATE {self.table} AS work SET lease_until = clock_timestamp() + %s * interval '1 second'"
+                " FROM (SELECT set_config('synchronous_commit', 'off', true)) AS here"
                 f" WHERE {self.held} RETURNING {returning}",
                 [self.seconds, self.pk, self.fence],
             )

@@ -22,7 +22,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from core.redaction import redact, redact_item
+from core.redaction import redact_item
 
 # Lines that RequestIdMiddleware writes already (and `django.server` with query strings), or that nobody reads.
 _QUIETER: dict[str, int] = {
@@ -35,16 +35,23 @@ _QUIETER: dict[str, int] = {
 _ROUTED = ("django", "django.server", "gunicorn.error", "gunicorn.access", "celery")
 
 
-class LineHandler(logging.StreamHandler[Any]):
-    """The one handler that `configure` installs, so that it can find and replace it."""
+class LineHandler(logging.Handler):
+    """The one handler that `configure` installs, so that it can find and replace it.
 
-    def __init__(self) -> None:
-        super().__init__(sys.stderr)
+    It asks for sys.stderr at every line: who replaces or closes that one (a test runner, a daemon) is followed.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except Exception:
+            self.handleError(record)
 
 
 def configure(format: str = "json", level: str = "INFO") -> None:
     """Set up all logging of this process: `format` json or console, `level` a name. Calling it again replaces it."""
-    shared: list[Processor] = [
+    gather: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -53,7 +60,7 @@ def configure(format: str = "json", level: str = "INFO") -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*gather, cut_secrets, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         cache_logger_on_first_use=False,
@@ -61,8 +68,8 @@ def configure(format: str = "json", level: str = "INFO") -> None:
     handler = LineHandler()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _drop_objects],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, cut_secrets, _renderer(format)],
+            foreign_pre_chain=[*gather, structlog.stdlib.ExtraAdder(), _drop_objects, cut_secrets],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(format)],
         )
     )
     _install(handler, level)
@@ -83,12 +90,14 @@ def _renderer(format: str) -> Processor:
 
 def _json_line(event_dict: MutableMapping[str, Any], **_: object) -> str:
     """A log line is never lost to a value that has no JSON form (a lone surrogate, an integer of 100 bits)."""
-    options = orjson.OPT_NON_STR_KEYS
     try:
-        return orjson.dumps(event_dict, default=str, option=options).decode()
+        return orjson.dumps(event_dict, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:
-        plain = {str(key): repr(redact(value)) for key, value in event_dict.items()}
-        return orjson.dumps({key: ascii(text)[1:-1] for key, text in plain.items()}, option=options).decode()
+        return orjson.dumps({str(key): _plain(value) for key, value in event_dict.items()}).decode()
+
+
+def _plain(value: object) -> str:
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else ascii(value)
 
 
 def _drop_objects(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:

@@ -22,7 +22,6 @@ from django.views import defaults
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
 
 from core.errors import BugError, Category, LineshaftError, WhoMustAct
 from core.json import dumps
@@ -36,11 +35,13 @@ log = structlog.get_logger(__name__)
 
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response:
-    """DRF's EXCEPTION_HANDLER: every exception of a view becomes a problem document."""
+    """DRF's EXCEPTION_HANDLER: every exception of a view becomes a problem document.
+
+    ATOMIC_REQUESTS is off, so there is no transaction of the request to roll back.
+    """
     request = context.get("request")
     problem = problem_of(exc)
     _log(problem, exc, request)
-    set_rollback()
     return Response(
         problem_body(problem, request_id_of(request)),
         status=problem.status,
@@ -53,12 +54,7 @@ def problem_response(request: HttpRequest, error: BaseException) -> HttpResponse
     """The same outside DRF: in middleware, plain views and the handlers below."""
     problem = problem_of(error)
     _log(problem, error, request)
-    return HttpResponse(
-        dumps(problem_body(problem, request_id_of(request))),
-        status=problem.status,
-        headers=dict(problem.headers),
-        content_type=CONTENT_TYPE,
-    )
+    return _response(problem, request)
 
 
 def problem_body(problem: Problem, request_id: str) -> dict[str, Any]:
@@ -84,7 +80,7 @@ def problem_body(problem: Problem, request_id: str) -> dict[str, Any]:
             "code": _shown(problem.source.code),
             "message": _shown(problem.source.message),
         }
-    return {**problem.extra, **body}
+    return body | {name: value for name, value in problem.extra.items() if name not in body}
 
 
 def request_id_of(request: HttpRequest | Request | None) -> str:
@@ -106,8 +102,19 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
-    # Django has logged the exception itself by now.
-    return problem_response(request, BugError(INTERNAL_DETAIL)) if _is_api(request) else defaults.server_error(request)
+    if not _is_api(request):
+        return defaults.server_error(request)
+    # Django has logged the exception by now, with its traceback.
+    return _response(problem_of(BugError(INTERNAL_DETAIL)), request)
+
+
+def _response(problem: Problem, request: HttpRequest) -> HttpResponse:
+    return HttpResponse(
+        dumps(problem_body(problem, request_id_of(request))),
+        status=problem.status,
+        headers=dict(problem.headers),
+        content_type=CONTENT_TYPE,
+    )
 
 
 def _is_api(request: HttpRequest) -> bool:

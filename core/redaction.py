@@ -17,7 +17,8 @@ _WORD = (
     r"(?:password|passwd|passphrase|secret|token|authorization|credential|cookie|pepper|"
     r"(?:api|access|private|encryption|signing)[-_.]?key|(?:(?<![a-z])(?:pass|pwd|assertion|signature|jwt)))s?[0-9]*"
 )
-_SECRET_KEY = re.compile(rf"{_WORD}(?=$|[-_.])|^session[-_.]?id$")
+_SECRET_KEY = re.compile(rf"{_WORD}(?=$|[-_.])")
+_SESSION_KEY = re.compile(r"(?:^|[-_.])session[-_.]?(?:id|key)$")
 # `token_id` or `credential_kind` tell which one without telling it.
 _HARMLESS_KEY = re.compile(r"[-_.](?:id|ids|kind|type|name|count|at|version|status|url|seconds|prefix|hint)$")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -40,6 +41,8 @@ _TEXT_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 def is_secret_key(key: str) -> bool:
     """Whether the value under this key is a secret, judged by the name (snake, kebab and camel case)."""
     plain = _CAMEL.sub("_", key).lower()
+    if _SESSION_KEY.search(plain):
+        return True
     return bool(_SECRET_KEY.search(plain)) and not _HARMLESS_KEY.search(plain)
 
 

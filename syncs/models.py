@@ -51,6 +51,18 @@ class Sync(models.Model):
     initial_completed_at = models.DateTimeField(null=True, blank=True)
     last_success_at = models.DateTimeField(null=True, blank=True)
     failures_in_row = models.PositiveIntegerField(default=0)
+    default_mapping = models.ForeignKey(
+        Mapping,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        help_text="With which version the whole copy was mapped; another one calls for a re-map.",
+    )
+    override_mapping = models.ForeignKey(
+        Mapping, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
     last_full_run_id = models.UUIDField(null=True, blank=True, help_text="The last complete full walk.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -93,7 +105,9 @@ class SyncRun(LeasedWork):
     walk_done = models.BooleanField(default=False, help_text="Every page was written.")
     page_no = models.PositiveIntegerField(default=0)
     last_page_digest = models.CharField(max_length=32, blank=True, help_text="Of the last page's ids: finds repeats.")
-    restarts = models.PositiveSmallIntegerField(default=0, help_text="How often a lost page token restarted the window.")
+    restarts = models.PositiveSmallIntegerField(
+        default=0, help_text="How often a lost page token restarted the window."
+    )
     newest = models.DateTimeField(null=True, blank=True, help_text="Greatest change time seen so far.")
     total = models.BigIntegerField(null=True, blank=True, help_text="What the system counts, if it says.")
     attempts = models.PositiveSmallIntegerField(default=0, help_text="Transient failures in a row within this run.")
@@ -105,7 +119,9 @@ class SyncRun(LeasedWork):
     unchanged_count = models.BigIntegerField(default=0)
     quarantined_count = models.BigIntegerField(default=0)
 
-    error = models.JSONField(null=True, blank=True, help_text="code, category, message, who_must_act, retryable, action.")
+    error = models.JSONField(
+        null=True, blank=True, help_text="code, category, message, who_must_act, retryable, action."
+    )
     review = models.CharField(max_length=12, choices=Review.choices, blank=True)
     reviewed_at = models.DateTimeField(null=True, blank=True)
     reviewed_by = models.CharField(max_length=160, blank=True)
@@ -122,9 +138,7 @@ class SyncRun(LeasedWork):
             models.Index(fields=["workspace", "-created_at"], name="run_of_workspace"),
             models.Index(fields=["connection", "-created_at"], name="run_of_connection"),
             models.Index(fields=["sync", "-created_at"], name="run_of_sync"),
-            models.Index(
-                fields=["sync"], condition=Q(status=RunStatus.NEEDS_REVIEW), name="run_that_needs_review"
-            ),
+            models.Index(fields=["sync"], condition=Q(status=RunStatus.NEEDS_REVIEW), name="run_that_needs_review"),
         ]
 
     def __str__(self) -> str:

@@ -1,15 +1,113 @@
-"""Duties of the tick in this room."""
+"""Duties of the tick in this room. Each answers how many rows it moved; any number of tickers may run them at once."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+from django_scopes import scope, scopes_disabled
+
+from connections.choices import ConnectionStatus
+from connections.models import Connection
+from core import hints
+from core.leases import take_due_for_hint
+from integrations.registry import catalogue
+from syncs.choices import Mode, Trigger
+from syncs.engine.outcomes import TASK, now
+from syncs.models import Sync, SyncRun
+from syncs.services.orders import ensure_syncs
+from syncs.services.runs import fitting_mode, start_run
+
+BATCH = 200
+EVENT_DAYS = 30
+RUN_DAYS = 90
+
+
+def make_missing_syncs() -> int:
+    """Syncs for connections that became active: an upward effect, pulled here."""
+    made = 0
+    for slug, connector in catalogue().items():
+        for entity in connector.resources():
+            existing = Sync.objects.with_scopes_disabled().filter(connection=OuterRef("pk"), entity=entity)
+            lacking = (
+                Connection.objects.with_scopes_disabled()
+                .filter(~Exists(existing), system=slug, health=ConnectionStatus.ACTIVE)
+                .order_by("pk")[:BATCH]
+            )
+            for found in lacking:
+                with scope(workspace=found.workspace_id):
+                    ensure_syncs(found)
+                made += 1
+    return made
+
+
+def notice_mapping_changes() -> int:
+    """Ask for a re-map where the copy was mapped with another version than the current one."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE syncs_sync s SET requested_mode = %s, next_run_at = clock_timestamp()
+            FROM connections_connection c
+            WHERE c.id = s.connection_id AND s.initial_completed_at IS NOT NULL AND s.enabled AND s.requested_mode = ''
+              AND ((SELECT m.id FROM connections_mapping m WHERE m.connection_id = c.id AND m.entity = s.entity
+                    AND m.is_current) IS DISTINCT FROM s.override_mapping_id
+                OR EXISTS (SELECT FROM connections_mapping m WHERE m.connection_id IS NULL AND m.system = c.system
+                    AND m.entity = s.entity AND m.is_current AND m.id IS DISTINCT FROM s.default_mapping_id))
+              AND NOT EXISTS (SELECT FROM syncs_syncrun r WHERE r.sync_id = s.id
+                AND (r.status IN ('queued', 'running', 'waiting') AND r.mode <> 'incremental'
+                     OR r.mode = 'remap' AND r.status = 'failed'
+                        AND r.finished_at > clock_timestamp() - interval '1 hour'))""",
+            [Mode.REMAP],
+        )
+        return int(cursor.rowcount)
+
 
 def dispatch_due_syncs() -> int:
-    return 0
+    """One run for each due sync of a connection that may sync. One active run a sync is the database's rule."""
+    started = 0
+    with scopes_disabled(), transaction.atomic():
+        active = SyncRun.objects.filter(sync=OuterRef("pk")).active()
+        may = Connection.objects.filter(pk=OuterRef("connection_id")).may_sync()
+        due = (
+            Sync.objects.filter(Exists(may), ~Exists(active), enabled=True, paused=False, next_run_at__lte=Now())
+            .select_for_update(skip_locked=True, of=("self",), no_key=True)
+            .order_by("next_run_at")[:BATCH]
+        )
+        at = now()
+        for sync in due:
+            wanted = sync.requested_mode or (
+                Mode.FULL if sync.next_full_at and sync.next_full_at <= at else Mode.INCREMENTAL
+            )
+            start_run(sync, fitting_mode(sync, wanted), trigger=Trigger.SCHEDULE)
+            started += 1
+    return started
 
 
 def hint_due_runs() -> int:
-    return 0
+    """Tell workers of runs that are due: fresh ones, waiting ones, and those whose worker died."""
+    told = 0
+    for run_id in take_due_for_hint(SyncRun, BATCH):
+        told += hints.publish(TASK, run_id, queue="sync")
+    return told
 
 
 def forget_old_rows() -> int:
-    return 0
+    """Events after 30 days and ended runs after 90, in small batches."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM workspaces_event WHERE id IN (SELECT id FROM workspaces_event"
+            " WHERE created_at < clock_timestamp() - %s ORDER BY created_at LIMIT 5000)",
+            [timedelta(days=EVENT_DAYS)],
+        )
+        forgotten = int(cursor.rowcount)
+    with scopes_disabled():
+        old = Q(created_at__lt=Now() - timedelta(days=RUN_DAYS))
+        ids = list(
+            SyncRun.objects.filter(old, status__in=("completed", "failed", "cancelled")).values_list("pk", flat=True)[
+                :1000
+            ]
+        )
+        if ids:
+            forgotten += SyncRun.objects.filter(pk__in=ids).delete()[0]
+    return forgotten

@@ -59,19 +59,24 @@ def default_home(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(state) / name
 
 
-def open_home(path: Path, account: Account | None) -> Home:
-    """Return the home at `path`, made when missing. A folder that exists keeps its mode, as do all its parents."""
+def make_home(path: Path, account: Account | None) -> Path:
+    """Make the folder of a home when missing. One that exists keeps its mode, as do all its parents."""
     path = path.absolute()
+    if not path.exists():
+        make_folder(path, _mode(account))
+    return path.resolve(strict=True)
+
+
+def open_home(path: Path, account: Account | None) -> Home:
+    """Return the home at `path`, made when missing, after a look at whether it can serve as one."""
     try:
-        if not path.exists():
-            make_folder(path, _mode(account))
-        path = path.resolve(strict=True)
+        path = make_home(path, account)
         status = path.stat()
     except OSError as error:
         raise LocalServicesError(
             f"Cannot use {path} ({error.strerror}). Set LINESHAFT_HOME to another folder."
         ) from error
-    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+    if status.st_uid != os.geteuid() or status.st_mode & 0o002:
         raise LocalServicesError(
             f"{path} belongs to another user, or others may write to it. Set LINESHAFT_HOME to a folder of your own."
         )

@@ -144,10 +144,17 @@ EGRESS_ALLOWED_NETWORKS = ENVIRONMENT.EGRESS_ALLOWED_NETWORKS
 # Work
 SYNC_LEASE_MARGIN_SECONDS = ENVIRONMENT.SYNC_LEASE_MARGIN_SECONDS
 SYNC_WORK_BUDGET_SECONDS = ENVIRONMENT.SYNC_WORK_BUDGET_SECONDS
+SYNC_RETRY_SECONDS = ENVIRONMENT.SYNC_RETRY_SECONDS
 # Connectors that may be chosen; tests and benchmarks add their own. The registry alone imports them, by name.
 CONNECTORS = ["integrations.connectors.tryton.Tryton"]
 # What `manage.py tick` runs: dotted paths of functions without arguments that return how many rows they moved.
-TICKS = ["syncs.ticks.dispatch_due_syncs", "syncs.ticks.hint_due_runs", "syncs.ticks.forget_old_rows"]
+TICKS = [
+    "syncs.ticks.make_missing_syncs",
+    "syncs.ticks.notice_mapping_changes",
+    "syncs.ticks.dispatch_due_syncs",
+    "syncs.ticks.hint_due_runs",
+    "syncs.ticks.forget_old_rows",
+]
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["workspaces.authentication.TokenAuthentication"],
@@ -158,6 +165,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "core.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
     "UNAUTHENTICATED_TOKEN": None,
+    "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Lineshaft API",

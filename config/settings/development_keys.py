@@ -11,7 +11,8 @@ import os
 import secrets
 from pathlib import Path
 
-from config.services.home import default_home
+from config.services.accounts import server_account
+from config.services.home import default_home, make_home
 
 
 def _make(name: str) -> str:
@@ -22,8 +23,10 @@ def _make(name: str) -> str:
 
 def development_key(name: str) -> str:
     """The kept key, made at the first call. Two processes starting at once agree on one: the first to link wins."""
-    folder = Path(default_home()) / "keys"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+    home = Path(default_home())
+    make_home(home, server_account())  # the servers' account must be able to enter it, whatever the umask
+    folder = home / "keys"
+    folder.mkdir(exist_ok=True, mode=0o700)
     path = folder / name
     if not path.exists():
         draft = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}"

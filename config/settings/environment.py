@@ -44,9 +44,13 @@ class Environment(BaseSettings):
     SYNC_WORK_BUDGET_SECONDS: int = Field(
         300, ge=1, le=480, description="How long a run keeps a worker before it re-queues"
     )
+    SYNC_RETRY_SECONDS: Annotated[list[float], NoDecode] = Field(
+        [5, 15, 60, 180, 600],
+        description="Waits after transient failures within one run, comma separated; then it fails",
+    )
     REDIS_PREFIX: str = Field("", description="Prefix of queue names, so that several installations can share a Redis")
 
-    @field_validator("ALLOWED_HOSTS", "EGRESS_ALLOWED_NETWORKS", mode="before")
+    @field_validator("ALLOWED_HOSTS", "EGRESS_ALLOWED_NETWORKS", "SYNC_RETRY_SECONDS", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

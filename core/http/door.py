@@ -124,6 +124,7 @@ class Door:
                 answer = exchange.over(kept, is_kept=True)
                 self._kept.give_back(origin, kept)
                 return answer
+        exchange.refuse_when_late()  # spares the connection; what counts is the check before the first byte
         fresh = self._route.connect(exchange.target, exchange.call, request.connect_timeout)
         answer = exchange.over(fresh, is_kept=False)
         self._kept.give_back(origin, fresh)

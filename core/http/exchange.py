@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from urllib3 import BaseHTTPResponse
+from urllib3 import HTTPResponse
 from urllib3.connection import HTTPConnection
 
 from core.errors import LineshaftError, TransientError
@@ -27,7 +28,7 @@ class StaleConnectionError(Exception):
 class Answer:
     """What came back; the body of a redirect is not read."""
 
-    raw: BaseHTTPResponse
+    raw: HTTPResponse
     body: bytes
 
 
@@ -48,9 +49,9 @@ class Exchange:
         """
         cast(TimedSocket | TimedTlsSocket, connection.sock).call = self.call
         received = self.call.received_bytes
-        raw: BaseHTTPResponse | None = None
+        raw: HTTPResponse | None = None
         try:
-            self._refuse_when_late()
+            self.refuse_when_late()
             raw = self._ask(connection)
             if is_redirect(raw.status, raw.headers):
                 _close(connection, raw)
@@ -69,15 +70,16 @@ class Exchange:
             _close(connection, raw)
             raise
 
-    def _ask(self, connection: HTTPConnection) -> BaseHTTPResponse:
+    def _ask(self, connection: HTTPConnection) -> HTTPResponse:
         headers = dict(self.sending.headers)
         path = self.target.path
         if self.proxy and self.target.scheme == "http":
             path = self.target.url
             if self.proxy.authorization:
                 headers["Proxy-Authorization"] = self.proxy.authorization
-        # A server that refuses a large body closes early, but its answer (413) can still be read.
-        with suppress(BrokenPipeError):
+        # A server that refuses us closes early, but what it said before (413, a TLS alert) can still be read; when it
+        # said nothing, the reading fails instead.
+        with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             connection.request(self.sending.method, path, self.sending.body, headers, preload_content=False)
         self.call.expect_headers(True)
         try:
@@ -85,7 +87,7 @@ class Exchange:
         finally:
             self.call.expect_headers(False)
 
-    def _refuse_when_late(self) -> None:
+    def refuse_when_late(self) -> None:
         """Nothing was sent yet, so both refusals are safe to try again, for writes too."""
         if self.request.not_after is not None and time.monotonic() >= self.request.not_after:
             raise TransientError("The call was not begun: its time had passed.", code="NOT_AFTER_PASSED")
@@ -95,12 +97,12 @@ class Exchange:
             detail = f"{self.target.host} was connected to only when the call's time was over."
             raise TransientError(detail, code="CONNECT_TIMED_OUT") from error
 
-    def _failure(self, error: Exception, raw: BaseHTTPResponse | None) -> LineshaftError:
+    def _failure(self, error: Exception, raw: HTTPResponse | None) -> LineshaftError:
         status = raw.status if raw else None
         return talk_failure(error, self.target.host, is_write=self.request.is_write, status=status)
 
 
-def _close(connection: HTTPConnection, raw: BaseHTTPResponse | None) -> None:
+def _close(connection: HTTPConnection, raw: HTTPResponse | None) -> None:
     connection.close()
     if raw is not None:
         raw.close()

@@ -94,6 +94,12 @@ def _protocol_failure(error: ssl.SSLError, host: str) -> TlsError:
     if _is_refused_client(error):
         detail = f"{host} demands a client certificate it knows: set the connection's client certificate and key."
         return TlsError(detail, code="CLIENT_CERTIFICATE_REFUSED", log_detail=repr(error))
+    if error.reason == "SSLV3_ALERT_HANDSHAKE_FAILURE":
+        detail = (
+            f"{host} refused the TLS handshake. Either it demands a client certificate: set the connection's client "
+            "certificate and key. Or it speaks only ciphers that are no longer safe."
+        )
+        return TlsError(detail, code="HANDSHAKE_REFUSED", log_detail=repr(error))
     detail = (
         f"{host} speaks no TLS we accept on this port (TLS 1.2 or newer is needed): check the port and http or https."
     )

@@ -70,14 +70,14 @@ def _new_context() -> ssl.SSLContext:
 def _trust(context: ssl.SSLContext, pem: str) -> None:
     try:
         context.load_verify_locations(cadata=pem)
-    except (ssl.SSLError, ValueError) as error:
+    except (ssl.SSLError, ValueError, TypeError) as error:  # TypeError: letters that no PEM text has
         detail = "The connection's CA certificate cannot be read: give it as PEM text (-----BEGIN CERTIFICATE-----)."
         raise ConfigError(detail, code="CA_CERTIFICATE_INVALID") from error
 
 
 def _identify(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
     # The ssl module takes a path only. The file is readable by this user alone and gone right after.
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+    with tempfile.NamedTemporaryFile("w", suffix=".pem", encoding="utf-8") as file:
         file.write(certificate.strip() + "\n" + (key or "").strip() + "\n")
         file.flush()
         try:

@@ -10,6 +10,7 @@ import http.client
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -140,15 +141,13 @@ def _open_tunnel(sock: TimedSocket, target: Target, proxy: Proxy) -> None:
         lines.append(f"Proxy-Authorization: {proxy.authorization}")
     try:
         sock.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-        answer = http.client.HTTPResponse(sock, method="CONNECT")
-        answer.begin()
-        answer.close()
+        with closing(http.client.HTTPResponse(sock, method="CONNECT")) as answer:
+            answer.begin()
+        if answer.status != http.HTTPStatus.OK:
+            raise _tunnel_refused(answer.status, target, proxy)
     except BaseException:
         sock.close()
         raise
-    if answer.status != http.HTTPStatus.OK:
-        sock.close()
-        raise _tunnel_refused(answer.status, target, proxy)
 
 
 def _tunnel_refused(status: int, target: Target, proxy: Proxy) -> LineshaftError:

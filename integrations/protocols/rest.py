@@ -30,7 +30,6 @@ class RestConnector(Connector):
     auth: ClassVar[Auth] = NoAuth()
     check_path: ClassVar[str] = ""
     headers: ClassVar[Mapping[str, str]] = {"Accept": "application/json"}
-    call_seconds: ClassVar[float] = 60.0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

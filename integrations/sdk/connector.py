@@ -36,6 +36,7 @@ class Connector:
     config: ClassVar[tuple[ConfigField, ...]] = ()
     limits: ClassVar[Limits] = Limits()
     simulated: ClassVar[bool] = False
+    call_seconds: ClassVar[float] = 60.0  # total time limit of one call; leases cover it
 
     def __init__(self, settings: ConnectorSettings, door: Door) -> None:
         self.settings = settings

@@ -1,7 +1,7 @@
 """Request bodies: what is read, what is refused, and that nothing else can happen."""
 
+import contextlib
 import json
-import math
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import ValidationFailedError
-from core.json import RawJson, dumps, loads_strict, pointer
+from core.json import InvalidJsonError, RawJson, dumps, loads_strict, pointer
 
 JSON_VALUES = st.recursive(
     st.none()
@@ -40,11 +40,8 @@ def test_every_plain_value_comes_back_as_it_was_sent(value, ascii_only):
 @settings(max_examples=400)
 @given(st.binary(max_size=200) | st.lists(FRAGMENTS, max_size=40).map(b"".join))
 def test_hostile_bytes_give_a_value_that_can_be_rendered_or_our_refusal(data):
-    try:
+    with contextlib.suppress(InvalidJsonError):
         value = loads_strict(data)
-    except ValidationFailedError as error:
-        assert error.code == "INVALID_JSON"
-    else:
         assert json.loads(dumps(value)) == value
 
 
@@ -136,6 +133,5 @@ def test_dumps_refuses_what_has_no_json_form(value):
         dumps([value])
 
 
-def test_pointer_escapes():
+def test_pointer_escapes_its_parts():
     assert pointer("lines", 0, "a/b~c") == "/lines/0/a~1b~0c"
-    assert not math.isnan(loads_strict(b"-0.5e-3"))

@@ -168,7 +168,8 @@ def test_date_boolean_choice_text_and_id():
     assert pagination.boolean_from(request, "absent", default=True)
     assert pagination.choice_from(request, "kind", ("a", "b")) == "b"
     assert pagination.id_from(request, "id", "po") == ROW
-    assert pagination.date_from(request, "absent") is pagination.id_from(request, "absent", "po") is None
+    assert pagination.date_from(request, "absent") is None
+    assert pagination.id_from(request, "absent", "po") is None
 
 
 @pytest.mark.parametrize(

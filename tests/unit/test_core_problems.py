@@ -2,6 +2,7 @@
 
 import json
 import logging
+from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
@@ -42,9 +43,13 @@ class ProbeView(APIView):
         return Response({"got": request.data})
 
 
-def ask(failure=None, method="get", **arguments):
-    request = getattr(APIRequestFactory(), method)("/api/v1/probe", **arguments)
+def identified(request):
     request.request_id = "req_test"
+    return request
+
+
+def ask(failure=None, method="get", **arguments):
+    request = identified(getattr(APIRequestFactory(), method)("/api/v1/probe", **arguments))
     response = ProbeView.as_view(failure=failure)(request)
     return response.render()
 
@@ -149,11 +154,11 @@ def test_extra_of_our_own_refusals_adds_members_and_replaces_none():
     assert (body["current"], body["status"]) == ({"version": 3}, 412)
 
 
-class LineSerializer(serializers.Serializer):
+class LineSerializer(serializers.Serializer[Any]):
     quantity = serializers.IntegerField()
 
 
-class OrderSerializer(serializers.Serializer):
+class OrderSerializer(serializers.Serializer[Any]):
     number = serializers.CharField(max_length=3)
     lines = LineSerializer(many=True)
     tags = serializers.ListField(child=serializers.IntegerField())
@@ -206,8 +211,7 @@ def test_prerendered_json_is_passed_through_unread():
     ],
 )
 def test_a_bad_body_is_the_callers_fault(content, content_type, status, code):
-    request = RequestFactory().generic("POST", "/api/v1/probe", content, content_type=content_type)
-    request.request_id = "req_test"
+    request = identified(RequestFactory().generic("POST", "/api/v1/probe", content, content_type=content_type))
     response = ProbeView.as_view()(request).render()
     assert (response.status_code, document(response)["code"]) == (status, code)
 
@@ -236,8 +240,7 @@ PLAIN_TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates"
 
 @pytest.mark.parametrize(("handler", "arguments", "status"), HANDLERS)
 def test_url_handlers_answer_problems_below_api_and_pages_elsewhere(handler, arguments, status):
-    request = RequestFactory().get("/api/v1/nothing")
-    request.request_id = "req_test"
+    request = identified(RequestFactory().get("/api/v1/nothing"))
     response = handler(request, *arguments)
     assert response.status_code == document(response)["status"] == status
     with override_settings(TEMPLATES=PLAIN_TEMPLATES):

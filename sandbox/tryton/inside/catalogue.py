@@ -75,8 +75,18 @@ SERVICES = [
 MADE = [
     ("Still water 0.5 l", "FG-STILL-05", 100, [("PRE-01", 100), ("CAP-01", 100), ("LAB-01", 100)]),
     ("Sparkling water 0.5 l", "FG-SPARK-05", 100, [("PRE-02", 100), ("CAP-02", 100), ("LAB-02", 100), ("CO2-01", 0.4)]),
-    ("Lemonade 0.5 l", "FG-LEMON-05", 100, [("PRE-03", 100), ("CAP-03", 100), ("LAB-03", 100), ("SYR-01", 8), ("FLV-01", 1)]),
-    ("Orangeade 0.5 l", "FG-ORANG-05", 100, [("PRE-03", 100), ("CAP-04", 100), ("LAB-04", 100), ("SYR-02", 9), ("FLV-02", 1)]),
+    (
+        "Lemonade 0.5 l",
+        "FG-LEMON-05",
+        100,
+        [("PRE-03", 100), ("CAP-03", 100), ("LAB-03", 100), ("SYR-01", 8), ("FLV-01", 1)],
+    ),
+    (
+        "Orangeade 0.5 l",
+        "FG-ORANG-05",
+        100,
+        [("PRE-03", 100), ("CAP-04", 100), ("LAB-04", 100), ("SYR-02", 9), ("FLV-02", 1)],
+    ),
     ("Pump set CP 32", "ASM-PUMP-32", 1, [("PMP-01", 1), ("MOT-02", 1), ("SEA-02-NBR", 2), ("ALU-02", 1.5)]),
     ("Pump set CP 40", "ASM-PUMP-40", 1, [("PMP-02", 1), ("MOT-04", 1), ("SEA-03-FKM", 2), ("ALU-03", 1.8)]),
     ("Roller frame 600", "ASM-ROLL-60", 1, [("ROL-02", 8), ("ALU-01", 2.4), ("BRG-03", 2), ("CHN-01", 12)]),

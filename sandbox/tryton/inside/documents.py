@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-not-found"
 """Stock, purchases and productions of the sandbox plant. Runs inside Tryton's own environment, in an open transaction."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-not-found"
 """Spread the change times of the seeded records over the past, as if people had entered them day by day."""
 
 from __future__ import annotations
@@ -21,6 +20,12 @@ TABLES = [
     ("stock_move", 110, 0.3),
 ]
 PURCHASES_NEVER_CHANGED = ["draft"]
+# Table, its column, the table that it belongs to: created with its owner and not changed since.
+CHILDREN = [
+    ("purchase_line", "purchase", "purchase_purchase"),
+    ("party_address", "party", "party_party"),
+    ("party_contact_mechanism", "party", "party_party"),
+]
 
 
 def spread(rng: random.Random, now: datetime.datetime) -> None:
@@ -38,6 +43,9 @@ def spread(rng: random.Random, now: datetime.datetime) -> None:
                 *table.update([table.create_date, table.write_date], [created, changed], where=table.id == record_id)
             )
     purchase = Table("purchase_purchase")
-    cursor.execute(
-        *purchase.update([purchase.write_date], [None], where=purchase.state.in_(PURCHASES_NEVER_CHANGED))
-    )
+    cursor.execute(*purchase.update([purchase.write_date], [None], where=purchase.state.in_(PURCHASES_NEVER_CHANGED)))
+    for child, column, owner in CHILDREN:
+        cursor.execute(
+            f'UPDATE "{child}" SET write_date = NULL,'
+            f' create_date = (SELECT create_date FROM "{owner}" WHERE "{owner}".id = "{child}"."{column}")'
+        )

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-not-found"
 """The warehouse of the sandbox plant: zones, bins and the places around it."""
 
 from __future__ import annotations

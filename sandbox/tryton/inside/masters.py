@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-not-found"
 """Master data of the sandbox plant. Runs inside Tryton's own environment, in an open transaction with the company set."""
 
 from __future__ import annotations

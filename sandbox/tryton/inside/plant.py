@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-not-found"
 """The order in which the sandbox plant is built, one transaction a step."""
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import history
 import locations
 import masters
 import users
-from trytond.pool import Pool
 from trytond.transaction import Transaction
 
 

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-not-found"
 """Fill an empty database with the sandbox plant. Run by the interpreter of Tryton's own environment:
 
     python seed.py CONFIG DATABASE

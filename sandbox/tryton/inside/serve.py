@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-not-found"
 """Serve one Tryton database over HTTP. Run by the interpreter of Tryton's own environment:
 
     python serve.py CONFIG DATABASE PORT

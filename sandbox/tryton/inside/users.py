@@ -1,18 +1,16 @@
-# mypy: disable-error-code="import-not-found"
 """Who may sign in to the sandbox. The passwords are public on purpose: nothing here is ever more than a sandbox."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from masters import create, xml_id
-from trytond.pool import Pool
 
-ADMIN_PASSWORD = "sandbox-admin-8KpV2mXq"
-USER_PASSWORD = "sandbox-lineshaft-4TzR9wLd"
-GUEST_PASSWORD = "sandbox-guest-7HnC3yBs"
+ACCOUNTS: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("accounts.json").read_text())
 
-GROUPS = [
+CONNECTOR_GROUPS = [
     ("purchase", "group_purchase"),
     ("purchase", "group_purchase_admin"),
     ("purchase_request", "group_purchase_request"),
@@ -28,27 +26,18 @@ GROUPS = [
 
 
 def create_admin() -> Any:
-    (admin,) = create(
-        "res.user",
-        [{"login": "admin", "name": "Administrator", "password": ADMIN_PASSWORD, "administrator": True}],
-    )
+    (admin,) = create("res.user", [{"login": "admin", "administrator": True} | ACCOUNTS["admin"]])
     return admin
 
 
 def create_users(company: int) -> None:
     """Create the connector's user, and one who belongs to no group."""
     shared = {"companies": [("add", [company])], "company": company}
+    groups = [xml_id(module, name) for module, name in CONNECTOR_GROUPS]
     create(
         "res.user",
         [
-            shared
-            | {
-                "login": "lineshaft",
-                "name": "Lineshaft connector",
-                "email": "integration@northmoor.example",
-                "password": USER_PASSWORD,
-                "groups": [("add", [xml_id(module, name) for module, name in GROUPS])],
-            },
-            shared | {"login": "guest", "name": "Guest without groups", "password": GUEST_PASSWORD},
+            shared | {"login": "lineshaft", "groups": [("add", groups)]} | ACCOUNTS["lineshaft"],
+            shared | {"login": "guest"} | ACCOUNTS["guest"],
         ],
     )

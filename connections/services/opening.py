@@ -1,0 +1,92 @@
+"""From a stored connection to a connector that can speak: secrets in clear exist only in here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django_scopes import scope
+
+from connections.models import Connection, Credential
+from core.encryption import DecryptionError, KeyRingError
+from core.errors import ConfigError, NotFoundError
+from core.http import Door, TlsOptions, connection_policy
+from core.keys import default_ring
+from integrations.registry import get_connector
+from integrations.sdk.connector import Connector, ConnectorSettings
+
+TLS_CLIENT_KEY = "tls_client_key"
+"""The credential that holds the private key of the connection's client certificate."""
+
+
+@contextmanager
+def open_connector(connection: Connection) -> Iterator[Connector]:
+    """The connection's connector, with a door that closes at the end.
+
+    Reads the database once, at the beginning; nothing of it stays open during calls. Errors: ConfigError
+    (CONFIG_INCOMPLETE naming the missing setting, KEY_MISSING for a secret that does not decrypt, SYSTEM_UNKNOWN).
+    """
+    kind = connector_of(connection)
+    secrets = _decrypt(connection)
+    client_key = secrets.pop(TLS_CLIENT_KEY, None)
+    given = ConnectorSettings(
+        config=_complete(kind, connection.config, secrets),
+        secrets=secrets,
+        zone=ZoneInfo(connection.time_zone),
+        page_size=connection.page_size,
+    )
+    tls = TlsOptions(
+        ca_certificate=connection.ca_certificate or None,
+        client_certificate=connection.client_certificate or None,
+        client_key=client_key,
+    )
+    hidden = [*secrets.values(), *([client_key] if client_key else [])]
+    policy = connection_policy(settings.EGRESS_ALLOWED_NETWORKS)
+    with Door(policy, tls=tls, proxy=connection.proxy or None, secrets=hidden) as door:
+        yield kind(given, door)
+
+
+def connector_of(connection: Connection) -> type[Connector]:
+    """The connector's class. Errors: ConfigError SYSTEM_UNKNOWN when it is not installed (any more)."""
+    try:
+        return get_connector(connection.system)
+    except NotFoundError as error:
+        raise ConfigError(
+            f"The connector {connection.system!r} of this connection is not installed.", code="SYSTEM_UNKNOWN"
+        ) from error
+
+
+def _decrypt(connection: Connection) -> dict[str, str]:
+    """Every stored secret in clear, by name."""
+    with scope(workspace=connection.workspace_id):
+        stored = list(Credential.objects.filter(connection_id=connection.pk))
+    return {credential.name: _open(credential) for credential in stored}
+
+
+def _open(credential: Credential) -> str:
+    try:
+        return default_ring().decrypt(credential.ciphertext, bound_to=credential.bound_to).decode()
+    except (DecryptionError, KeyRingError) as error:
+        raise ConfigError(f"The secret {credential.name} cannot be read: {error.detail}", code="KEY_MISSING") from error
+
+
+def _complete(kind: type[Connector], config: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
+    """The settings with the declared defaults filled in. Errors: ConfigError naming what is required and missing."""
+    complete = dict(config)
+    for field in kind.config:
+        if field.secret:
+            missing = not secrets.get(field.name)
+        else:
+            if complete.get(field.name) in (None, "") and field.default is not None:
+                complete[field.name] = field.default
+            missing = complete.get(field.name) in (None, "")
+        if field.required and missing:
+            raise ConfigError(
+                f"The connection has no {field.name} ({field.title}); enter it and check again.",
+                code="CONFIG_INCOMPLETE",
+                extra={"missing": field.name},
+            )
+    return complete

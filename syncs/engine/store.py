@@ -1,0 +1,276 @@
+"""The engine's SQL on records. Every function takes the scope it works in; nothing here trusts an id alone.
+
+COPY into staging comes first and locks nothing: a client that is stopped inside COPY while it holds a row lock blocks
+the next claim past every time-out (measured on PostgreSQL 18).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import DataError, IntegrityError, connection, transaction
+
+from syncs.engine.prepare import Rejected, Row, Seen
+
+STAGING = """CREATE TEMP TABLE IF NOT EXISTS sync_staging (
+    id uuid, remote_id text, body text, raw text, fingerprint bytea, unified_digest bytea, filters jsonb,
+    remote_created_at timestamptz, remote_updated_at timestamptz) ON COMMIT DELETE ROWS"""
+COPY = "COPY sync_staging FROM STDIN"
+REFUSALS = (DataError, IntegrityError)
+WRITE = """WITH written AS (
+    INSERT INTO syncs_record AS r (id, workspace_id, connection_id, entity, remote_id, version, changed_at, written_at,
+        remote_created_at, remote_updated_at, body, raw, fingerprint, unified_digest, filters, last_change, run_id)
+    SELECT s.id, %s, %s, %s, s.remote_id, 1, clock.now, clock.now, s.remote_created_at, s.remote_updated_at,
+        s.body, s.raw, s.fingerprint, s.unified_digest, s.filters, 'created', %s
+    FROM sync_staging s, (SELECT clock_timestamp() AS now) AS clock ORDER BY s.id
+    ON CONFLICT (id) DO UPDATE SET
+        version = r.version + (r.deleted_at IS NOT NULL OR r.unified_digest <> excluded.unified_digest)::int,
+        changed_at = CASE WHEN r.deleted_at IS NOT NULL OR r.unified_digest <> excluded.unified_digest
+            THEN excluded.changed_at ELSE r.changed_at END,
+        last_change = CASE WHEN r.deleted_at IS NOT NULL THEN 'restored'
+            WHEN r.unified_digest <> excluded.unified_digest THEN 'updated' ELSE 'same' END,
+        deleted_at = NULL, missing_in_run_id = NULL, written_at = excluded.written_at, run_id = excluded.run_id,
+        remote_created_at = excluded.remote_created_at, remote_updated_at = excluded.remote_updated_at,
+        body = excluded.body, raw = excluded.raw, fingerprint = excluded.fingerprint,
+        unified_digest = excluded.unified_digest, filters = excluded.filters
+    RETURNING r.id, r.last_change)
+SELECT last_change, string_agg(replace(id::text, '-', ''), ',') FROM written GROUP BY last_change"""
+DIFFERING = """SELECT t.position::int - 1
+FROM unnest(%s::uuid[], %s::bytea[]) WITH ORDINALITY AS t (id, fingerprint, position)
+LEFT JOIN syncs_record r ON r.id = t.id AND r.connection_id = %s AND r.deleted_at IS NULL
+    AND r.fingerprint = t.fingerprint
+WHERE r.id IS NULL ORDER BY t.position"""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Whose records: every statement here is limited to it."""
+
+    workspace_id: UUID
+    connection_id: UUID
+    sync_id: UUID
+    entity: str
+
+
+@dataclass(frozen=True)
+class Written:
+    """Hex ids by what the write did to them."""
+
+    created: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    restored: list[str] = field(default_factory=list)
+    same: list[str] = field(default_factory=list)
+
+
+def differing(scope: Scope, seen: Sequence[Seen]) -> list[int]:
+    """Positions in `seen` of what is not stored exactly so: new, changed, deleted or cleared by an own write."""
+    if not seen:
+        return []
+    ids = "{" + ",".join(item.id for item in seen) + "}"
+    prints = "{" + ",".join('"\\\\x' + item.fingerprint.hex() + '"' for item in seen) + "}"
+    with connection.cursor() as cursor:
+        cursor.execute(DIFFERING, [ids, prints, scope.connection_id])
+        return [row[0] for row in cursor.fetchall()]
+
+
+def make_staging() -> None:
+    """Make this session's staging table, outside of any transaction (rolling one back would undo it)."""
+    with connection.cursor() as cursor:
+        cursor.execute(STAGING)
+
+
+def stage(rows: Iterable[Row]) -> None:
+    """COPY rows into this session's staging table, which is empty again after the transaction."""
+    with connection.cursor() as cursor:
+        with cursor.copy(COPY) as copy:
+            for row in rows:
+                copy.write_row(
+                    (
+                        row.id,
+                        row.remote_id,
+                        row.body,
+                        row.raw,
+                        "\\x" + row.fingerprint.hex(),
+                        "\\x" + row.digest.hex(),
+                        row.filters,
+                        row.remote_created_at,
+                        row.remote_updated_at,
+                    )
+                )
+
+
+def write_staged(scope: Scope, run_id: UUID) -> Written:
+    """Insert or update what is staged; says what happened to each record."""
+    with connection.cursor() as cursor:
+        cursor.execute(WRITE, [scope.workspace_id, scope.connection_id, scope.entity, run_id])
+        return Written(**{change: ids.split(",") for change, ids in cursor.fetchall()})
+
+
+def culprits(scope: Scope, run_id: UUID, rows: Sequence[Row]) -> list[tuple[Row, str]]:
+    """Which rows PostgreSQL refuses, with its reason: halves are tried and rolled back until single rows stand out."""
+    try:
+        with transaction.atomic():
+            stage(rows)
+            write_staged(scope, run_id)
+            transaction.set_rollback(True)
+        return []
+    except REFUSALS as error:
+        if len(rows) == 1:
+            return [(rows[0], str(error).splitlines()[0][:1000])]
+        middle = len(rows) // 2
+        return culprits(scope, run_id, rows[:middle]) + culprits(scope, run_id, rows[middle:])
+
+
+def quarantine(scope: Scope, rejected: Iterable[Rejected], *, seen_upstream: bool = True) -> None:
+    """Set objects aside with their raw bytes, or note that they failed again."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """INSERT INTO syncs_quarantinedrecord AS q
+                (id, workspace_id, sync_id, record_id, remote_id, raw, code, detail, attempts)
+            VALUES (gen_random_uuid(), %s, %s, %s, %s, %s, %s, %s, 1)
+            ON CONFLICT (sync_id, record_id) DO UPDATE SET raw = excluded.raw, code = excluded.code,
+                detail = excluded.detail, attempts = q.attempts + 1,
+                last_seen_at = CASE WHEN %s THEN clock_timestamp() ELSE q.last_seen_at END""",
+            [
+                (
+                    scope.workspace_id,
+                    scope.sync_id,
+                    item.id,
+                    _storable(item.remote_id)[:2000],
+                    item.raw,
+                    item.code,
+                    _storable(item.detail),
+                    seen_upstream,
+                )
+                for item in rejected
+            ],
+        )
+
+
+def _storable(text: str) -> str:
+    """Text PostgreSQL accepts, for showing what was wrong."""
+    return text.replace("\0", "\\0").encode("utf-8", "replace").decode()
+
+
+def release_quarantine(scope: Scope, record_ids: Sequence[str]) -> None:
+    """Forget the quarantine of records that could be read now."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM syncs_quarantinedrecord WHERE sync_id = %s AND record_id = ANY(%s::uuid[])",
+            [scope.sync_id, "{" + ",".join(record_ids) + "}"],
+        )
+
+
+def forget_quarantine(scope: Scope, *, before: datetime) -> None:
+    """Forget what a complete walk that began then did not show again."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM syncs_quarantinedrecord WHERE sync_id = %s AND last_seen_at < %s", [scope.sync_id, before]
+        )
+
+
+def quarantined(scope: Scope, *, limit: int = 2000) -> list[tuple[str, bytes]]:
+    """(remote id, raw bytes) of what is set aside, least tried first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT remote_id, raw FROM syncs_quarantinedrecord WHERE sync_id = %s AND code <> 'NO_REMOTE_ID'"
+            " AND code <> 'REMOTE_ID_TOO_LONG' ORDER BY attempts, id LIMIT %s",
+            [scope.sync_id, limit],
+        )
+        return [(row[0], bytes(row[1])) for row in cursor.fetchall()]
+
+
+def remember_page(run_id: UUID, page_no: int, seen: Sequence[str]) -> None:
+    """Keep which records a page of a complete walk showed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO syncs_runpage (run_id, page_no, record_ids) VALUES (%s, %s, %s::uuid[])",
+            [run_id, page_no, "{" + ",".join(seen) + "}"],
+        )
+
+
+def stored_raw(scope: Scope, after: UUID | None, limit: int) -> list[tuple[UUID, str, bytes]]:
+    """Live records in id order: (id, remote id, raw bytes)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT id, remote_id, raw FROM syncs_record
+            WHERE connection_id = %s AND entity = %s AND deleted_at IS NULL AND (%s::uuid IS NULL OR id > %s)
+            ORDER BY id LIMIT %s""",
+            [scope.connection_id, scope.entity, after, after, limit],
+        )
+        return [(row[0], row[1], row[2].encode()) for row in cursor.fetchall()]
+
+
+_MISSING = """FROM syncs_record r
+WHERE r.connection_id = %(connection)s AND r.entity = %(entity)s AND r.deleted_at IS NULL AND r.written_at < %(began)s
+  AND NOT EXISTS (SELECT FROM sweep_seen s WHERE s.id = r.id)
+  AND NOT EXISTS (SELECT FROM syncs_quarantinedrecord q WHERE q.sync_id = %(sync)s AND q.record_id = r.id)"""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Records a complete walk did not show: hex id and remote id; and how many live ones were judged."""
+
+    suspects: list[tuple[str, str]]
+    judged: int
+
+
+def missing(scope: Scope, run_id: UUID, began: datetime) -> Missing:
+    """An anti-join of the copy with the pages of the run: live, written before it began, shown by none."""
+    values: dict[str, Any] = {
+        "connection": scope.connection_id,
+        "entity": scope.entity,
+        "began": began,
+        "sync": scope.sync_id,
+        "run": run_id,
+    }
+    seen = (
+        "WITH sweep_seen AS MATERIALIZED (SELECT unnest(record_ids) AS id FROM syncs_runpage WHERE run_id = %(run)s) "
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(seen + "SELECT replace(r.id::text, '-', ''), r.remote_id " + _MISSING + " ORDER BY r.id", values)
+        suspects = cursor.fetchall()
+        cursor.execute(
+            "SELECT count(*) FROM syncs_record WHERE connection_id = %(connection)s AND entity = %(entity)s"
+            " AND deleted_at IS NULL AND written_at < %(began)s",
+            values,
+        )
+        return Missing([(row[0], row[1]) for row in suspects], cursor.fetchone()[0])
+
+
+def bury(scope: Scope, record_ids: Sequence[str], *, before: datetime) -> list[str]:
+    """Tombstone live records that were not written since `before`; answers the hex ids of those."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE syncs_record SET deleted_at = clock.now, changed_at = clock.now, written_at = clock.now,
+                version = version + 1, last_change = 'deleted', missing_in_run_id = NULL
+            FROM (SELECT clock_timestamp() AS now) AS clock
+            WHERE connection_id = %s AND entity = %s AND id = ANY(%s::uuid[]) AND deleted_at IS NULL AND written_at < %s
+            RETURNING replace(id::text, '-', '')""",
+            [scope.connection_id, scope.entity, "{" + ",".join(record_ids) + "}", before],
+        )
+        return sorted(row[0] for row in cursor.fetchall())
+
+
+def missed_before(scope: Scope, record_ids: Sequence[str], run_id: UUID) -> list[str]:
+    """Those of the records that the given earlier full run did not find either."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT replace(id::text, '-', '') FROM syncs_record WHERE connection_id = %s AND id = ANY(%s::uuid[])"
+            " AND missing_in_run_id = %s",
+            [scope.connection_id, "{" + ",".join(record_ids) + "}", run_id],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def mark_missing(scope: Scope, record_ids: Sequence[str], run_id: UUID) -> None:
+    """Note that this full run did not find them; a second one in a row deletes."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE syncs_record SET missing_in_run_id = %s WHERE connection_id = %s AND id = ANY(%s::uuid[])",
+            [run_id, scope.connection_id, "{" + ",".join(record_ids) + "}"],
+        )

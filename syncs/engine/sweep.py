@@ -1,0 +1,120 @@
+"""After a complete walk: what it did not show may be gone. Guarded, confirmed, and only then a tombstone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from core.errors import NotFoundError, NotSupportedError
+from syncs.choices import Phase, RunStatus
+from syncs.engine import store
+from syncs.engine.outcomes import Ending, origin
+from syncs.engine.store import Scope
+from syncs.engine.walk import Walk
+from syncs.models import Suspect, SyncRun
+from workspaces.choices import EventType
+from workspaces.events import emit_records
+
+GUARD_SHARE, GUARD_ROWS = 0.2, 10
+MAX_CONFIRMATIONS = 200
+
+
+class Sweep:
+    """Judges what a complete walk did not show."""
+
+    def __init__(self, walk: Walk) -> None:
+        self.walk, self.run, self.scope = walk, walk.run, walk.scope
+
+    def judge(self) -> Ending:
+        """Delete what is surely gone, or hold it for review. A wrong scope upstream looks like an empty list."""
+        assert self.run.started_at is not None
+        self._phase(Phase.SWEEPING)
+        found = store.missing(self.scope, self.run.pk, self.run.started_at)
+        if self._suspicious(len(found.suspects), found.judged):
+            self._hold(found.suspects)
+            return Ending(
+                RunStatus.NEEDS_REVIEW, error=self._explain(len(found.suspects), found.judged), complete_walk=True
+            )
+        gone = self._surely_gone(found.suspects)
+        with transaction.atomic():
+            self.walk.lease.lock()
+            tombstone(self.run, self.scope, gone, prefix=self.walk.resource.spec.id_prefix)
+            store.forget_quarantine(self.scope, before=self.run.started_at)
+        return Ending(RunStatus.COMPLETED, complete_walk=True)
+
+    def _suspicious(self, missing: int, judged: int) -> bool:
+        walked = SyncRun.objects.values_list("read_count", flat=True).get(pk=self.run.pk)
+        if missing and walked == 0:
+            return True  # an empty walk over a copy that is not
+        return missing >= GUARD_ROWS and missing > GUARD_SHARE * judged
+
+    def _hold(self, suspects: list[tuple[str, str]]) -> None:
+        with transaction.atomic():
+            self.walk.lease.lock()
+            Suspect.objects.filter(run=self.run).delete()
+            Suspect.objects.bulk_create(
+                [Suspect(run=self.run, record_id=record, remote_id=remote) for record, remote in suspects],
+                batch_size=5000,
+            )
+
+    def _explain(self, missing: int, judged: int) -> dict[str, Any]:
+        return {
+            "code": "DELETIONS_NEED_REVIEW",
+            "category": "business_rule",
+            "message": f"{missing} of {judged} records were not in the complete list. Nothing was deleted.",
+            "who_must_act": "operator",
+            "retryable": False,
+            "action": "Check the account's rights and scope in the system, then release the records or delete them.",
+            "source": None,
+        }
+
+    def _surely_gone(self, suspects: list[tuple[str, str]]) -> list[str]:
+        """Few are asked for one by one; of many only those a second full run in a row misses."""
+        if not suspects:
+            return []
+        if len(suspects) <= MAX_CONFIRMATIONS:
+            try:
+                return self._confirmed(suspects)
+            except NotSupportedError:
+                pass  # the system cannot read one object again: the second walk decides
+        every = [record for record, _ in suspects]
+        earlier = self.run.sync.last_full_run_id
+        gone = store.missed_before(self.scope, every, earlier) if earlier else []
+        with transaction.atomic():
+            self.walk.lease.lock()
+            store.mark_missing(self.scope, sorted(set(every) - set(gone)), self.run.pk)
+        return gone
+
+    def _confirmed(self, suspects: list[tuple[str, str]]) -> list[str]:
+        """Those the system itself says are gone. One that answers lives: it is written as it is now."""
+        self._phase(Phase.CONFIRMING)
+        gone = []
+        for record, remote_id in suspects:
+            self.walk.before_call()
+            try:
+                raw = self.walk.connector.fetch_one(self.walk.resource, remote_id)
+            except NotFoundError:
+                gone.append(record)
+            else:
+                self.walk.write(self.walk.preparer.prepare([(remote_id, raw)]))
+        return gone
+
+    def _phase(self, phase: Phase) -> None:
+        with transaction.atomic():
+            self.walk.lease.lock()
+            SyncRun.objects.filter(pk=self.run.pk).update(phase=phase)
+
+
+def tombstone(run: SyncRun, scope: Scope, record_ids: list[str], *, prefix: str) -> int:
+    """Mark records deleted, with their events, in the current transaction. What was written since the walk lives."""
+    if not record_ids:
+        return 0
+    assert run.started_at is not None
+    buried = store.bury(scope, record_ids, before=run.started_at)
+    SyncRun.objects.filter(pk=run.pk).update(deleted_count=F("deleted_count") + len(buried))
+    emit_records(
+        EventType.RECORD_DELETED, [f"{prefix}_{record}" for record in buried], entity=scope.entity, **origin(run)
+    )
+    return len(buried)

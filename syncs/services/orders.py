@@ -1,0 +1,70 @@
+"""The standing orders: made for active connections, paused, resumed, given other intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models.functions import Now
+
+from connections.models import Connection
+from core.errors import FieldError, ValidationFailedError
+from integrations.registry import get_connector
+from syncs.models import Sync
+
+DOCUMENT_HISTORY_DAYS = 90
+CHANGEABLE = ("enabled", "interval_seconds", "full_interval_seconds", "history_days")
+
+
+def ensure_syncs(connection: Connection) -> list[Sync]:
+    """Make the syncs a connection lacks: one for each entity its system has. Calling it twice changes nothing."""
+    resources = get_connector(connection.system).resources()
+    Sync.objects.bulk_create(
+        [
+            Sync(
+                workspace_id=connection.workspace_id,
+                connection=connection,
+                entity=entity,
+                history_days=DOCUMENT_HISTORY_DAYS if resource.spec.document else None,
+            )
+            for entity, resource in resources.items()
+        ],
+        ignore_conflicts=True,
+    )
+    return list(Sync.objects.filter(connection=connection).order_by("entity"))
+
+
+def update_sync(sync: Sync, **changes: Any) -> Sync:
+    """Change interval_seconds, full_interval_seconds, history_days or enabled. Errors: ValidationFailedError by field."""
+    unknown = set(changes) - set(CHANGEABLE)
+    if unknown:
+        raise ValidationFailedError(f"These cannot be changed: {', '.join(sorted(unknown))}.")
+    with transaction.atomic():
+        sync = Sync.objects.select_for_update(no_key=True).get(pk=sync.pk)
+        for name, value in changes.items():
+            setattr(sync, name, value)
+        try:
+            sync.clean_fields(exclude=[f.name for f in Sync._meta.fields if f.name not in changes])
+        except ValidationError as error:
+            errors = tuple(
+                FieldError(f"/{name}", "INVALID_VALUE", " ".join(messages))
+                for name, messages in error.message_dict.items()
+            )
+            raise ValidationFailedError("Some values cannot be used.", errors=errors) from error
+        sync.next_run_at = Now()
+        sync.save(update_fields=[*changes, "next_run_at"])
+    sync.refresh_from_db()
+    return sync
+
+
+def pause_sync(sync: Sync) -> None:
+    """No more runs until resumed; one under way is asked to stop."""
+    with transaction.atomic():
+        Sync.objects.filter(pk=sync.pk).update(paused=True)
+        sync.runs.active().update(cancel_requested=True)
+
+
+def resume_sync(sync: Sync) -> None:
+    """Runs go on, at once."""
+    Sync.objects.filter(pk=sync.pk).update(paused=False, next_run_at=Now())

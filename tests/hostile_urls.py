@@ -1,0 +1,142 @@
+"""Addresses that must never be called, as data: every transport of the platform is tested with the same list.
+
+`{port}` is the port of a listener on loopback that counts connections: after the whole list it must have counted none.
+`SCRIPTED` names are answered by the test's resolver, so that nothing depends on a real DNS.
+"""
+
+from __future__ import annotations
+
+LITERALS = [
+    # loopback in every notation
+    "http://127.0.0.1:{port}/",
+    "http://127.0.0.1.:{port}/",
+    "http://127.1:{port}/",
+    "http://127.0.1:{port}/",
+    "http://127.255.255.254:{port}/",
+    "http://2130706433:{port}/",
+    "http://017700000001:{port}/",
+    "http://0177.0.0.1:{port}/",
+    "http://0177.0.0.01:{port}/",
+    "http://0x7f.0.0.1:{port}/",
+    "http://0x7f000001:{port}/",
+    "http://0x7f.1:{port}/",
+    "http://localhost:{port}/",
+    "http://LOCALHOST:{port}/",
+    "http://localhost.:{port}/",
+    "http://[::1]:{port}/",
+    "http://[0:0:0:0:0:0:0:1]:{port}/",
+    # IPv4 inside IPv6
+    "http://[::ffff:127.0.0.1]:{port}/",
+    "http://[::ffff:7f00:1]:{port}/",
+    "http://[::ffff:0:127.0.0.1]:{port}/",
+    "http://[::127.0.0.1]:{port}/",
+    "http://[64:ff9b::127.0.0.1]:{port}/",
+    "http://[64:ff9b::a9fe:a9fe]/latest/meta-data/",
+    "http://[64:ff9b:1::10.0.0.1]/",
+    "http://[64:ff9b:1:a9fe:a9:fe00:808:808]/",
+    "http://[2002:7f00:1::]:{port}/",
+    "http://[2002:a9fe:a9fe::]/",
+    "http://[2001:0:7f00:1::f7f7:f7f7]/",
+    "http://[2001:0:808:808::80ff:fffe]:{port}/",
+    # this host
+    "http://0.0.0.0:{port}/",
+    "http://0:{port}/",
+    "http://[::]:{port}/",
+    # cloud metadata
+    "http://169.254.169.254/latest/meta-data/",
+    "http://2852039166/latest/meta-data/",
+    "http://0xa9fea9fe/",
+    "http://0251.0376.0251.0376/",
+    "http://[::ffff:169.254.169.254]/",
+    "http://[fd00:ec2::254]/latest/meta-data/",
+    "http://100.100.100.200/latest/meta-data/",
+    "http://168.63.129.16/machine?comp=goalstate",
+    "http://169.254.170.2/v2/credentials",
+    # private, link-local and the rest
+    "http://10.0.0.1/",
+    "http://172.16.0.1/",
+    "http://192.168.1.1/",
+    "http://100.64.0.1/",
+    "http://169.254.1.1/",
+    "http://[fe80::1]/",
+    "http://[fe80::1%25lo]:{port}/",
+    "http://[fc00::1]/",
+    "http://[fec0::1]/",
+    "http://[ff02::1]/",
+    "http://224.0.0.1/",
+    "http://255.255.255.255/",
+    "http://240.0.0.1/",
+    "http://192.0.2.1/",
+    "http://198.18.0.1/",
+    # parsers that disagree
+    "http://user@127.0.0.1:{port}/",
+    "http://user:password@127.0.0.1:{port}/",
+    "http://public.example@127.0.0.1:{port}/",
+    "http://127.0.0.1:{port}@public.example/",
+    "http://public.example\\@127.0.0.1:{port}/",
+    "http://127.0.0.1:{port}\\@public.example/",
+    "http://public.example#@127.0.0.1:{port}/",
+    "http://public.example:80@127.0.0.1:{port}/",
+    "http://127.0.0.1%2f@public.example:{port}/",
+    "http://%31%32%37.0.0.1:{port}/",
+    "http://１２７.0.0.1:{port}/",
+    "http://①②⑦.⓪.⓪.①:{port}/",
+    "http://127。0。0。1:{port}/",
+    "http://ⓛocalhost:{port}/",
+    "http://127.0.0.1:{port}/ HTTP/1.1\r\nX-Injected: 1",
+    "http://127.0.0.1:{port}/\r\n\r\nGET /other",
+    "http://127.0.0.1:{port}/a b",
+    "http://127.0.0.1\t:{port}/",
+    " http://127.0.0.1:{port}/",
+    "http://127.0.0.1\u200b:{port}/",
+    "http://127.0.0.1\x00.public.example:{port}/",
+    "http://127.0.0.1:0/",
+    "http://public.example:0/",
+    "http://public.example:99999/",
+    "http://public.example:-1/",
+    "http://public.example:80:{port}/",
+    "http:///127.0.0.1:{port}/",
+    "http://:{port}/",
+    "http:127.0.0.1:{port}/",
+    "http:/127.0.0.1:{port}/",
+    "//127.0.0.1:{port}/",
+    "127.0.0.1:{port}/",
+    "http://[::1/",
+    "http://[127.0.0.1]:{port}/",
+    "http://[v1.127.0.0.1]:{port}/",
+    "http://a..public.example/",
+    "http://.public.example/",
+    # other schemes
+    "file:///etc/passwd",
+    "ftp://127.0.0.1:{port}/",
+    "gopher://127.0.0.1:{port}/_GET%20/",
+    "dict://127.0.0.1:{port}/info",
+    "ldap://127.0.0.1:{port}/",
+    "unix:///var/run/docker.sock",
+    "javascript:alert(1)",
+    "data:text/plain,hello",
+    "jar:http://127.0.0.1:{port}/!/",
+    "",
+]
+
+# host -> the addresses its name server gives, some of them denied: the whole name is refused.
+SCRIPTED = {
+    "inside.example": ["10.1.2.3"],
+    "loops.example": ["127.0.0.1"],
+    "metadata.example": ["169.254.169.254"],
+    "mixed.example": ["93.184.216.34", "127.0.0.1"],
+    "mixed-last.example": ["127.0.0.1", "93.184.216.34"],
+    "mixed-families.example": ["2606:2800:220:1:248:1893:25c8:1946", "::1"],
+    "mapped.example": ["::ffff:127.0.0.1"],
+    "nat64.example": ["64:ff9b::7f00:1"],
+    "sixtofour.example": ["2002:7f00:1::"],
+    "scoped.example": ["fe80::1%lo"],
+    "unspecified.example": ["0.0.0.0"],
+    "127.0.0.1.nip.example": ["127.0.0.1"],
+}
+
+
+def hostile_urls(port: int) -> list[str]:
+    """Every hostile URL, those of scripted names included."""
+    names = [f"http://{host}:{port}/" for host in SCRIPTED]
+    return [url.replace("{port}", str(port)) for url in LITERALS] + names

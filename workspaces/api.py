@@ -1,0 +1,248 @@
+"""Endpoints of this room: the event feed and the tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import ids
+from core.api_errors import ForbiddenError, NotFoundHereError
+from core.pagination import cursor_from, encode_cursor, filters_of, limit_from
+from core.parameters import id_from, integer_from, text_from, wrong_parameter
+from core.rendering import RawJson
+from workspaces import tokens
+from workspaces.choices import EventType, Scope
+from workspaces.feed import read_feed
+from workspaces.models import ApiToken
+from workspaces.permissions import MissingScopeError
+from workspaces.serializers import (
+    FeedSerializer,
+    NewTokenSerializer,
+    TokenListSerializer,
+    TokenRequestSerializer,
+    TokenSerializer,
+    token_body,
+)
+from workspaces.views import ApiView
+
+MAX_POSITION = 10**17
+_LIMIT = OpenApiParameter("limit", int, description="1 to 500, 100 when absent")
+_EVENT = {
+    "id": "evt_0193500000007000800000000000000a",
+    "type": "record.updated",
+    "timestamp": "2026-03-01T08:00:00.000000Z",
+    "workspace": "ws_01935000000070008000000000000001",
+    "connection": "con_01935000000070008000000000000002",
+    "position": 4711,
+    "reason": "incremental",
+    "origin_run": "run_01935000000070008000000000000003",
+    "data": {"entity": "purchase_order", "ids": ["po_8f14e45fceea867a9ab1c2d3e4f50617"]},
+}
+_TOKEN = {
+    "id": "tok_01935000000070008000000000000004",
+    "name": "Order service, production",
+    "prefix": "lsh_live_4fGh81kLmN2p_",
+    "status": "active",
+    "environment": "live",
+    "workspace": "ws_01935000000070008000000000000001",
+    "connection": None,
+    "scopes": ["events:read", "records:read"],
+    "allowed_networks": ["203.0.113.0/24"],
+    "created_at": "2026-03-01T08:00:00Z",
+    "created_by": "token tok_01935000000070008000000000000005",
+    "expires_at": "2027-03-01T08:00:00Z",
+    "revoked_at": None,
+    "last_used_at": None,
+}
+_REQUEST = {name: _TOKEN[name] for name in ("name", "scopes", "expires_at", "allowed_networks")}
+
+
+class Events(ApiView):
+    """The feed of the token's environment; of its connection alone when it is a connection token."""
+
+    scopes = {"GET": Scope.EVENTS_READ}
+    parameters = {"GET": {"after", "limit", "type", "connection"}}
+
+    @extend_schema(
+        operation_id="listEvents",
+        tags=["events"],
+        summary="Read the event feed",
+        description=(
+            "Every event in commit order without gaps. Store `next_after` when you have processed a page and send it"
+            " as `after`; it goes forward also when nothing was found. Events are kept 30 days: an older position is"
+            " 410 CURSOR_EXPIRED, which says where to go on."
+        ),
+        parameters=[
+            OpenApiParameter("after", int, description="The position you have seen; absent begins at the oldest event"),
+            _LIMIT,
+            OpenApiParameter("type", str, description="Only these types, comma separated"),
+            OpenApiParameter("connection", str, description="Only events of this connection"),
+        ],
+        responses=FeedSerializer,
+        examples=[
+            OpenApiExample("Page", {"data": [_EVENT], "next_after": 4711, "has_more": False}, response_only=True)
+        ],
+    )
+    def get(self, request: Request) -> Response:
+        page = read_feed(
+            workspace_id=self.token.workspace_id,
+            environment=self.token.environment,
+            after=integer_from(request, "after", low=0, high=MAX_POSITION),
+            limit=limit_from(request),
+            types=_types(request),
+            connection_id=self._connection_id(request),
+        )
+        data = [RawJson(body) for body in page.bodies]
+        return Response({"data": data, "next_after": page.next_after, "has_more": page.has_more})
+
+    def _connection_id(self, request: Request) -> UUID | None:
+        asked, own = id_from(request, "connection", "con"), self.token.connection_id
+        if own is not None and asked not in (None, own):
+            raise NotFoundHereError("There is no such connection.")
+        return asked or own
+
+
+class Tokens(ApiView):
+    """The tokens that the caller's token may see, and new ones within its own bounds."""
+
+    scopes = {"GET": Scope.TOKENS_WRITE, "POST": Scope.TOKENS_WRITE}
+    parameters = {"GET": {"limit", "cursor"}}
+
+    @extend_schema(
+        operation_id="listTokens",
+        tags=["tokens"],
+        summary="List tokens",
+        parameters=[_LIMIT, OpenApiParameter("cursor", str, description="`next_cursor` of the page before")],
+        responses=TokenListSerializer,
+        examples=[OpenApiExample("Page", {"data": [_TOKEN], "next_cursor": None}, response_only=True)],
+    )
+    def get(self, request: Request) -> Response:
+        limit, after = limit_from(request), cursor_from(request, (UUID,), purpose="tokens")
+        rows = visible_tokens(self.token).order_by("-id")
+        page = list(rows.filter(id__lt=after[0]) if after else rows)[: limit + 1]
+        more = len(page) > limit
+        cursor = encode_cursor((page[limit - 1].id,), purpose="tokens", filters=filters_of(request)) if more else None
+        return Response({"data": [token_body(token) for token in page[:limit]], "next_cursor": cursor})
+
+    @extend_schema(
+        operation_id="createToken",
+        tags=["tokens"],
+        summary="Create a token",
+        description=(
+            "The answer is the only time the token itself is shown. A token never makes one that may do or see more"
+            " than it does: no other scope, environment or network, and a connection token only for its connection."
+        ),
+        request=TokenRequestSerializer,
+        responses={201: NewTokenSerializer},
+        examples=[
+            OpenApiExample("Request", _REQUEST, request_only=True),
+            OpenApiExample("Created", {**_TOKEN, "token": "lsh_live_..."}, response_only=True, status_codes=["201"]),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        serializer = TokenRequestSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        made, clear = tokens.create_token(
+            workspace=self.workspace,
+            connection_id=self.token.connection_id,
+            created_by=str(request.user),
+            **within(self.token, serializer.validated_data),
+        )
+        body = {**token_body(made), "token": clear}
+        location = f"/api/v1/tokens/{body['id']}"
+        return Response(body, status=201, headers={"Location": location, "Cache-Control": "no-store"})
+
+
+class OneToken(ApiView):
+    """One token."""
+
+    scopes = {"GET": Scope.TOKENS_WRITE}
+
+    @extend_schema(
+        operation_id="getToken",
+        tags=["tokens"],
+        summary="See a token",
+        responses=TokenSerializer,
+        examples=[OpenApiExample("Token", _TOKEN, response_only=True)],
+    )
+    def get(self, request: Request, token_id: str) -> Response:
+        return Response(token_body(find_token(self.token, token_id)))
+
+
+class RevokeToken(ApiView):
+    """The end of a token."""
+
+    scopes = {"POST": Scope.TOKENS_WRITE}
+
+    @extend_schema(
+        operation_id="revokeToken",
+        tags=["tokens"],
+        summary="Revoke a token",
+        description="It is refused from the next request on. Revoking twice changes nothing.",
+        request=None,
+        responses=TokenSerializer,
+        examples=[
+            OpenApiExample(
+                "Revoked",
+                {**_TOKEN, "status": "revoked", "revoked_at": "2026-06-01T08:00:00Z"},
+                response_only=True,
+            )
+        ],
+    )
+    def post(self, request: Request, token_id: str) -> Response:
+        token = find_token(self.token, token_id)
+        tokens.revoke_token(token=token, revoked_by=str(request.user))
+        return Response(token_body(token))
+
+
+def visible_tokens(own: ApiToken) -> Any:
+    """Tokens of the caller's environment, and of its connection when it has one."""
+    rows = ApiToken.objects.filter(environment=own.environment)
+    return rows if own.connection_id is None else rows.filter(connection_id=own.connection_id)
+
+
+def find_token(own: ApiToken, shown_id: str) -> ApiToken:
+    """The visible token with this id, else 404."""
+    value = ids.read(ApiToken.PREFIX, shown_id)
+    token: ApiToken | None = visible_tokens(own).filter(pk=value).first() if value else None
+    if token is None:
+        raise NotFoundHereError("There is no such token.")
+    return token
+
+
+def within(own: ApiToken, wanted: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for, completed from the caller's token; 403 for whatever would reach beyond it."""
+    for scope in wanted["scopes"]:
+        if not tokens.grants(own.scopes, scope):
+            raise MissingScopeError(
+                f"Your token has not the scope {scope}, so it cannot give it.", extra={"required_scope": str(scope)}
+            )
+    if wanted.setdefault("environment", own.environment) != own.environment:
+        raise ForbiddenError(
+            f"Your token is of the {own.environment} environment and makes tokens for that alone.",
+            code="ENVIRONMENT_NOT_ALLOWED",
+        )
+    networks = wanted.get("allowed_networks") or own.allowed_networks
+    return {**wanted, "allowed_networks": _inside(own, networks)}
+
+
+def _inside(own: ApiToken, networks: list[str]) -> list[str]:
+    for network in networks if own.allowed_networks else ():
+        if not tokens.covers(own.allowed_networks, network):
+            raise ForbiddenError(
+                f"{network[:64]} is not within the networks of your own token.", code="NETWORK_NOT_ALLOWED"
+            )
+    return networks
+
+
+def _types(request: Request) -> list[str]:
+    text = text_from(request, "type", max_length=1000)
+    types = text.split(",") if text else []
+    for name in types:
+        if name not in EventType.values:
+            raise wrong_parameter("type", f"must name event types, comma separated: {', '.join(EventType.values)}")
+    return types

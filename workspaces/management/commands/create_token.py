@@ -1,0 +1,86 @@
+"""`manage.py create_token`: a token for a service."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from django_scopes import scope, scopes_disabled
+
+from core import ids
+from core.errors import LineshaftError
+from core.json import dumps
+from workspaces.choices import Environment, Scope
+from workspaces.models import Workspace
+from workspaces.serializers import token_body
+from workspaces.tokens import create_token
+
+
+class Command(BaseCommand):
+    """Make a token and print it, the only time it can be seen."""
+
+    help = "Create an API token and print it once. Only the token goes to standard output, ready for a pipe."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("workspace", help="slug or id (ws_...)")
+        parser.add_argument("name", help="what it is for, and where it is kept")
+        which = parser.add_mutually_exclusive_group(required=True)
+        which.add_argument("--scope", action="append", choices=Scope.values, help="what it may do; repeat for more")
+        which.add_argument("--all-scopes", action="store_true", help="everything")
+        parser.add_argument("--environment", choices=Environment.values, default=Environment.LIVE.value)
+        parser.add_argument("--expires-days", type=int, metavar="N", help="refused after N days")
+        parser.add_argument("--connection", metavar="ID", help="sees this connection alone (con_...)")
+        parser.add_argument("--network", action="append", default=[], help="CIDR network it may be used from; repeat")
+        parser.add_argument("--json", action="store_true", help="print the token with all its facts as JSON")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        workspace = find_workspace(options["workspace"])
+        try:
+            with scope(workspace=workspace.pk):
+                token, clear = create_token(
+                    workspace=workspace,
+                    name=options["name"],
+                    scopes=Scope.values if options["all_scopes"] else options["scope"],
+                    environment=options["environment"],
+                    connection_id=_connection_id(options["connection"]),
+                    expires_at=_expiry(options["expires_days"]),
+                    allowed_networks=options["network"],
+                    created_by="manage.py create_token",
+                )
+        except LineshaftError as error:
+            raise CommandError(error.detail) from error
+        if options["json"]:
+            self.stdout.write(json.dumps({**json.loads(dumps(token_body(token))), "token": clear}, indent=2))
+            return
+        self.stderr.write(f"{ids.show(token.PREFIX, token.pk)}: store this token now, it cannot be shown again.")
+        self.stdout.write(clear)
+
+
+def find_workspace(text: str) -> Workspace:
+    """The workspace with this slug or shown id."""
+    value = ids.read(Workspace.PREFIX, text)
+    with scopes_disabled():
+        rows = Workspace.objects.filter(pk=value) if value else Workspace.objects.filter(slug=text)
+        workspace: Workspace | None = rows.first()
+    if workspace is None:
+        raise CommandError(f"There is no workspace {text}; `manage.py create_workspace` makes one.")
+    return workspace
+
+
+def _connection_id(text: str | None) -> UUID | None:
+    value = ids.read("con", text) if text else None
+    if text and value is None:
+        raise CommandError("--connection takes an id such as con_ and 32 hex digits.")
+    return value
+
+
+def _expiry(days: int | None) -> Any:
+    if days is None:
+        return None
+    if not 1 <= days <= 36_500:
+        raise CommandError("--expires-days takes 1 to 36500.")
+    return timezone.now() + timedelta(days=days)

@@ -1,0 +1,43 @@
+"""What a token may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from core.api_errors import ForbiddenError, NotAuthenticatedError
+from workspaces import tokens
+from workspaces.models import ApiToken
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(eq=False)
+class MissingScopeError(ForbiddenError):
+    """The token lacks the scope that the problem names in `required_scope`."""
+
+    default_code = "MISSING_SCOPE"
+
+
+class HasScope(BasePermission):
+    """The token holds the scope that the view declares for the method: `scopes = {"GET": Scope.RECORDS_READ}`.
+
+    A method without a declared scope is refused to everybody.
+    """
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        token = request.auth
+        if not isinstance(token, ApiToken):
+            raise NotAuthenticatedError(tokens.REFUSED, log_detail="no token was sent")
+        method = "GET" if request.method == "HEAD" else request.method
+        needed = getattr(view, "scopes", {}).get(method)
+        if needed is None:
+            log.error("scope_not_declared", view=type(view).__name__, method=method)
+            raise ForbiddenError("No scope opens this method.", code="SCOPE_NOT_DECLARED")
+        if not tokens.grants(token.scopes, str(needed)):
+            raise MissingScopeError(f"The token needs the scope {needed}.", extra={"required_scope": str(needed)})
+        return True

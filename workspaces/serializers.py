@@ -1,0 +1,111 @@
+"""What this room's endpoints take and give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from core import ids
+from core.serializers import StrictSerializer
+from workspaces import tokens
+from workspaces.choices import Environment, EventType, Scope
+from workspaces.models import ApiToken, Workspace
+
+
+class TokenRequestSerializer(StrictSerializer):
+    """A token to be made."""
+
+    name = serializers.CharField(max_length=120, help_text="What it is for, and where it is kept")
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=Scope.choices),
+        min_length=1,
+        max_length=len(Scope),
+        help_text="What it may do; only what your own token may",
+    )
+    environment = serializers.ChoiceField(
+        choices=Environment.choices, required=False, help_text="That of your own token, and no other"
+    )
+    expires_at = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="Refused from then on; without it the token does not expire"
+    )
+    allowed_networks = serializers.ListField(
+        child=serializers.CharField(max_length=64),
+        required=False,
+        max_length=tokens.MAX_NETWORKS,
+        help_text="CIDR networks it may be used from; without them those of your own token",
+    )
+
+
+class TokenSerializer(serializers.Serializer[Any]):
+    """A token without its secret."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    prefix = serializers.CharField(help_text="How the token begins, to find where it is kept")
+    status = serializers.ChoiceField(choices=["active", "expired", "revoked"])
+    environment = serializers.ChoiceField(choices=Environment.choices)
+    workspace = serializers.CharField()
+    connection = serializers.CharField(allow_null=True, help_text="The one connection it sees; null sees the workspace")
+    scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices))
+    allowed_networks = serializers.ListField(child=serializers.CharField())
+    created_at = serializers.DateTimeField()
+    created_by = serializers.CharField(allow_blank=True)
+    expires_at = serializers.DateTimeField(allow_null=True)
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    last_used_at = serializers.DateTimeField(allow_null=True, help_text="To the minute")
+
+
+class NewTokenSerializer(TokenSerializer):
+    """A token just made: the only time it is shown."""
+
+    token = serializers.CharField(help_text="Store it now; it cannot be shown again")
+
+
+class TokenListSerializer(serializers.Serializer[Any]):
+    """A page of tokens, newest first."""
+
+    data = TokenSerializer(many=True)  # type: ignore[assignment]  # the metaclass takes fields out of the class
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class EventSerializer(serializers.Serializer[Any]):
+    """Something that happened. The body is frozen: everybody gets the same bytes."""
+
+    id = serializers.CharField()
+    type = serializers.ChoiceField(choices=EventType.choices)
+    timestamp = serializers.DateTimeField()
+    workspace = serializers.CharField()
+    connection = serializers.CharField(allow_null=True)
+    position = serializers.IntegerField(help_text="Rises by one in commit order within workspace and environment")
+    reason = serializers.CharField(allow_null=True, help_text="Why, e.g. initial, incremental, full, remap")
+    origin_run = serializers.CharField(allow_null=True)
+    data = serializers.DictField()  # type: ignore[assignment]
+
+
+class FeedSerializer(serializers.Serializer[Any]):
+    """A page of the feed."""
+
+    data = EventSerializer(many=True)  # type: ignore[assignment]
+    next_after = serializers.IntegerField(help_text="Send it as `after` next time, also when `data` is empty")
+    has_more = serializers.BooleanField(help_text="True: ask again at once; false: you have seen everything so far")
+
+
+def token_body(token: ApiToken) -> dict[str, Any]:
+    """A token as the API and the commands show it."""
+    return {
+        "id": ids.show(ApiToken.PREFIX, token.id),
+        "name": token.name,
+        "prefix": tokens.prefix_of(token),
+        "status": tokens.status_of(token),
+        "environment": token.environment,
+        "workspace": ids.show(Workspace.PREFIX, token.workspace_id),
+        "connection": ids.show("con", token.connection_id),
+        "scopes": token.scopes,
+        "allowed_networks": token.allowed_networks,
+        "created_at": token.created_at,
+        "created_by": token.created_by,
+        "expires_at": token.expires_at,
+        "revoked_at": token.revoked_at,
+        "last_used_at": token.last_used_at,
+    }
