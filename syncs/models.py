@@ -88,6 +88,7 @@ class SyncRun(LeasedWork):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="runs", db_index=False)
     sync = models.ForeignKey(Sync, on_delete=models.CASCADE, related_name="runs", db_index=False)
+    status = models.CharField(max_length=16, choices=RunStatus.choices, default=RunStatus.QUEUED)
     mode = models.CharField(max_length=12, choices=Mode.choices)
     trigger = models.CharField(max_length=12, choices=Trigger.choices, default=Trigger.SCHEDULE)
     triggered_by = models.CharField(max_length=160, blank=True)

@@ -49,6 +49,10 @@ class Peer:
     def url(self, path: str = "/", host: str = LOOPBACK) -> str:
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}{path}"
 
+    def wait_until_closed(self, connection_number: int) -> None:
+        """Return when that connection has been closed from this side."""
+        self._threads[connection_number].join(10)
+
     def stop(self) -> None:
         self.stopping.set()
         # Wakes the accept, which close alone does not do.

@@ -23,7 +23,7 @@ from workspaces.serializers import (
     FeedSerializer,
     NewTokenSerializer,
     TokenListSerializer,
-    TokenRequestSerializer,
+    CreateTokenSerializer,
     TokenSerializer,
     token_body,
 )
@@ -136,7 +136,7 @@ class Tokens(ApiView):
             "The answer is the only time the token itself is shown. A token never makes one that may do or see more"
             " than it does: no other scope, environment or network, and a connection token only for its connection."
         ),
-        request=TokenRequestSerializer,
+        request=CreateTokenSerializer,
         responses={201: NewTokenSerializer},
         examples=[
             OpenApiExample("Request", _REQUEST, request_only=True),
@@ -144,7 +144,7 @@ class Tokens(ApiView):
         ],
     )
     def post(self, request: Request) -> Response:
-        serializer = TokenRequestSerializer(data=request.data)
+        serializer = CreateTokenSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         made, clear = tokens.create_token(
             workspace=self.workspace,

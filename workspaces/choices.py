@@ -21,6 +21,17 @@ class Role(models.TextChoices):
     AUDITOR = "auditor", "Auditor"
 
 
+class TokenStatus(models.TextChoices):
+    """Where a token stands."""
+
+    ACTIVE = "active", "Active"
+    EXPIRED = "expired", "Expired"
+    REVOKED = "revoked", "Revoked"
+
+
+TOKEN_BADGES = {TokenStatus.ACTIVE: "success", TokenStatus.EXPIRED: "warning", TokenStatus.REVOKED: "danger"}
+
+
 class Scope(models.TextChoices):
     """What a token may do. `write` of an area includes its `read`."""
 

@@ -1,4 +1,4 @@
-"""The scope of a signed-in person: the workspaces they belong to."""
+"""The scope of a signed-in person: the workspaces they belong to, with their role in each."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class ScopeMiddleware:
             with scopes_disabled():
                 return self.get_response(request)
         with scopes_disabled():
-            mine = list(Membership.objects.filter(user=request.user).values_list("workspace_id", flat=True))
-        with scope(workspace=mine):
+            roles = dict(Membership.objects.filter(user=request.user).values_list("workspace_id", "role"))
+        request.workspace_roles = roles  # type: ignore[attr-defined]  # core.admin decides by them
+        with scope(workspace=list(roles)):
             return self.get_response(request)

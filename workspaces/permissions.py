@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from core.api_errors import ForbiddenError, NotAuthenticatedError
 from workspaces import tokens
 from workspaces.models import ApiToken
+
+if TYPE_CHECKING:  # rest_framework.views imports this module, by way of the settings
+    from rest_framework.views import APIView
 
 log = structlog.get_logger(__name__)
 

@@ -9,11 +9,11 @@ from rest_framework import serializers
 from core import ids
 from core.serializers import StrictSerializer
 from workspaces import tokens
-from workspaces.choices import Environment, EventType, Scope
+from workspaces.choices import Environment, EventType, Scope, TokenStatus
 from workspaces.models import ApiToken, Workspace
 
 
-class TokenRequestSerializer(StrictSerializer):
+class CreateTokenSerializer(StrictSerializer):
     """A token to be made."""
 
     name = serializers.CharField(max_length=120, help_text="What it is for, and where it is kept")
@@ -43,7 +43,7 @@ class TokenSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     name = serializers.CharField()
     prefix = serializers.CharField(help_text="How the token begins, to find where it is kept")
-    status = serializers.ChoiceField(choices=["active", "expired", "revoked"])
+    status = serializers.ChoiceField(choices=TokenStatus.choices)
     environment = serializers.ChoiceField(choices=Environment.choices)
     workspace = serializers.CharField()
     connection = serializers.CharField(allow_null=True, help_text="The one connection it sees; null sees the workspace")
@@ -97,7 +97,7 @@ def token_body(token: ApiToken) -> dict[str, Any]:
         "id": ids.show(ApiToken.PREFIX, token.id),
         "name": token.name,
         "prefix": tokens.prefix_of(token),
-        "status": tokens.status_of(token),
+        "status": tokens.status_of(token).value,
         "environment": token.environment,
         "workspace": ids.show(Workspace.PREFIX, token.workspace_id),
         "connection": ids.show("con", token.connection_id),

@@ -29,4 +29,12 @@ def create_workspace(*, name: str, slug: str = "", owner: Any = None) -> Workspa
         raise ConflictError(f"There is a workspace {slug} already; choose another slug.") from error
     if owner is not None:
         Membership.objects.create(workspace=workspace, user=owner, role=Role.OWNER)
+        let_in(owner)
     return workspace
+
+
+def let_in(user: Any) -> None:
+    """A member may enter the admin, where they see their workspaces and nothing else."""
+    if not user.is_staff:
+        user.is_staff = True
+        user.save(update_fields=["is_staff"])

@@ -28,7 +28,7 @@ from django_scopes import scopes_disabled
 
 from core.api_errors import ForbiddenError, NotAuthenticatedError
 from core.errors import FieldError, ValidationFailedError
-from workspaces.choices import Environment, Scope
+from workspaces.choices import Environment, Scope, TokenStatus
 from workspaces.models import ApiToken, Workspace
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -57,7 +57,9 @@ def create_token(
     ValidationFailedError names each wrong value. `expires_at` is aware; networks are CIDR.
     """
     scopes, networks = sorted(set(scopes)), list(allowed_networks)
-    errors = [*_wrong(name, scopes, environment, expires_at), *_wrong_networks(networks)]
+    errors = wrong_values(
+        name=name, scopes=scopes, environment=environment, expires_at=expires_at, allowed_networks=networks
+    )
     if errors:
         raise ValidationFailedError(" ".join(error.detail for error in errors), errors=tuple(errors))
     key = _random(KEY_CHARACTERS)
@@ -78,6 +80,13 @@ def create_token(
     token.refresh_from_db(fields=["created_at"])
     log.info("token_created", token_id=str(token.id), workspace_id=str(workspace.pk), created_by=created_by)
     return token, clear
+
+
+def wrong_values(
+    *, name: str, scopes: list[str], environment: str, expires_at: datetime | None, allowed_networks: list[str]
+) -> list[FieldError]:
+    """What `create_token` would refuse; empty when all is well."""
+    return [*_wrong(name, scopes, environment, expires_at), *_wrong_networks(allowed_networks)]
 
 
 def revoke_token(*, token: ApiToken, revoked_by: str = "") -> bool:
@@ -139,11 +148,12 @@ def covers(outer: Iterable[str], inner: str) -> bool:
     return any(_within(network, ip_network(candidate)) for candidate in outer)
 
 
-def status_of(token: ApiToken) -> str:
-    """`revoked`, `expired` or `active`."""
+def status_of(token: ApiToken) -> TokenStatus:
+    """Where the token stands now."""
     if token.revoked_at is not None:
-        return "revoked"
-    return "expired" if token.expires_at is not None and token.expires_at <= timezone.now() else "active"
+        return TokenStatus.REVOKED
+    is_expired = token.expires_at is not None and token.expires_at <= timezone.now()
+    return TokenStatus.EXPIRED if is_expired else TokenStatus.ACTIVE
 
 
 def prefix_of(token: ApiToken) -> str:

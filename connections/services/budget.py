@@ -6,6 +6,7 @@ For a limit of N calls a minute the bucket holds N/10 (at least 1) and refills s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection as database
 
@@ -43,7 +44,7 @@ def take_call(connection: Connection, limits: Limits, *, for_operations: bool = 
         return 0.0
     bucket = _bucket(limits)
     needed = 1.0 if for_operations else 1.0 + bucket.floor
-    values = {
+    values: dict[str, Any] = {
         "id": connection.pk,
         "workspace": connection.workspace_id,
         "capacity": bucket.capacity,
@@ -58,7 +59,7 @@ def take_call(connection: Connection, limits: Limits, *, for_operations: bool = 
         row = cursor.fetchone()
     if row is None:
         raise Connection.DoesNotExist(f"There is no connection {connection.pk} in workspace {connection.workspace_id}.")
-    return max((needed - row[0]) / bucket.rate, SHORTEST_WAIT_SECONDS)
+    return max((needed - float(row[0])) / bucket.rate, SHORTEST_WAIT_SECONDS)
 
 
 def _bucket(limits: Limits) -> _Bucket:

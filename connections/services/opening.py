@@ -23,29 +23,31 @@ TLS_CLIENT_KEY = "tls_client_key"
 
 
 @contextmanager
-def open_connector(connection: Connection) -> Iterator[Connector]:
-    """The connection's connector, with a door that closes at the end.
+def open_connector(connection: Connection, *, page_size: int | None = None) -> Iterator[Connector]:
+    """The connection's connector, with a door that closes at the end. `page_size` replaces the connection's own.
 
-    Reads the database once, at the beginning; nothing of it stays open during calls. Errors: ConfigError
-    (CONFIG_INCOMPLETE naming the missing setting, KEY_MISSING for a secret that does not decrypt, SYSTEM_UNKNOWN).
+    Settings and secrets are read anew, in one statement: a secret never meets a host it was not entered for. Nothing of
+    the database stays open during calls. Errors: ConfigError (CONFIG_INCOMPLETE naming the missing setting, KEY_MISSING
+    for a secret that does not decrypt, SYSTEM_UNKNOWN).
     """
     kind = connector_of(connection)
-    secrets = _decrypt(connection)
+    current, credentials = _read(connection)
+    secrets = {credential.name: _decrypt(credential) for credential in credentials}
     client_key = secrets.pop(TLS_CLIENT_KEY, None)
     given = ConnectorSettings(
-        config=_complete(kind, connection.config, secrets),
+        config=_complete(kind, current.config, secrets),
         secrets=secrets,
-        zone=ZoneInfo(connection.time_zone),
-        page_size=connection.page_size,
+        zone=ZoneInfo(current.time_zone),
+        page_size=page_size or current.page_size,
     )
     tls = TlsOptions(
-        ca_certificate=connection.ca_certificate or None,
-        client_certificate=connection.client_certificate or None,
+        ca_certificate=current.ca_certificate or None,
+        client_certificate=current.client_certificate or None,
         client_key=client_key,
     )
     hidden = [*secrets.values(), *([client_key] if client_key else [])]
     policy = connection_policy(settings.EGRESS_ALLOWED_NETWORKS)
-    with Door(policy, tls=tls, proxy=connection.proxy or None, secrets=hidden) as door:
+    with Door(policy, tls=tls, proxy=current.proxy or None, secrets=hidden) as door:
         yield kind(given, door)
 
 
@@ -59,14 +61,15 @@ def connector_of(connection: Connection) -> type[Connector]:
         ) from error
 
 
-def _decrypt(connection: Connection) -> dict[str, str]:
-    """Every stored secret in clear, by name."""
+def _read(connection: Connection) -> tuple[Connection, list[Credential]]:
+    """The connection and its secrets as they belong together."""
     with scope(workspace=connection.workspace_id):
-        stored = list(Credential.objects.filter(connection_id=connection.pk))
-    return {credential.name: _open(credential) for credential in stored}
+        credentials = list(Credential.objects.filter(connection_id=connection.pk).select_related("connection"))
+        current = credentials[0].connection if credentials else Connection.objects.get(pk=connection.pk)
+    return current, credentials
 
 
-def _open(credential: Credential) -> str:
+def _decrypt(credential: Credential) -> str:
     try:
         return default_ring().decrypt(credential.ciphertext, bound_to=credential.bound_to).decode()
     except (DecryptionError, KeyRingError) as error:

@@ -23,6 +23,9 @@ from core.http.tls import TlsOptions, tls_context
 from core.http.transport import Route
 from core.http.urls import Target, parse_proxy, parse_target
 
+# Stands in the record for an address that was refused unread: it may hold a password.
+UNREADABLE_URL = "(unreadable address)"
+
 
 class Door:
     """Sends requests under one policy, keeping connections open between them.
@@ -72,7 +75,7 @@ class Door:
         UnreachableError, TransientError, BadAnswerError; once bytes of a write may have left: TimeoutUnknownError.
         """
         call, started_at, begun = Call(request.total_timeout), datetime.now(UTC), time.monotonic()
-        status, code, url = None, "", request.url
+        status, code, url = None, "", UNREADABLE_URL
         try:
             with self._turn(request):
                 target = parse_target(request.url, request.params)

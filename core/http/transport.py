@@ -10,7 +10,7 @@ import http.client
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -61,18 +61,19 @@ class Route:
         """
         call.limit_phase(connect_timeout)
         call.expect_headers(True)
-        connection: HTTPConnection | None = None
+        connection = self._connection(target, call)
         try:
-            connection = self._connection(target, call)
             connection.connect()
             return connection
         except (OSError, http.client.HTTPException) as error:
+            connection.close()
             raise connect_failure(error, target.host) from error
+        except BaseException:
+            connection.close()
+            raise
         finally:
             call.expect_headers(False)
             call.limit_phase(None)
-            if connection is not None and not _is_open(connection):
-                connection.close()
 
     def _connection(self, target: Target, call: Call) -> HTTPConnection:
         connection: _Pinned
@@ -123,14 +124,17 @@ def _connect_to(addresses: tuple[str, ...], port: int, call: Call) -> TimedSocke
     for index, address in enumerate(addresses):
         sock = TimedSocket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
         sock.call = call
-        try:
-            sock.settimeout(call.remaining() / (len(addresses) - index))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.connect((address, port))
+        with ExitStack() as unless_connected:
+            unless_connected.callback(sock.close)
+            try:
+                sock.settimeout(call.remaining() / (len(addresses) - index))
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.connect((address, port))
+            except OSError as error:
+                failure = error
+                continue
+            unless_connected.pop_all()
             return sock
-        except OSError as error:
-            sock.close()
-            failure = error
     raise failure
 
 
@@ -158,7 +162,3 @@ def _tunnel_refused(status: int, target: Target, proxy: Proxy) -> LineshaftError
         return EgressDeniedError(f"The proxy {proxy.host} does not allow calls to {target.host}.", code="PROXY_REFUSED")
     detail = f"The proxy {proxy.host} could not reach {target.host} (status {status})."
     return UnreachableError(detail, code="PROXY_FAILED")
-
-
-def _is_open(connection: HTTPConnection) -> bool:
-    return connection.sock is not None

@@ -6,6 +6,7 @@ kept as they came and are looked at later, if at all.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -47,13 +48,28 @@ class Splitter:
         try:
             answer = self._decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BadAnswerError(
-                f"The answer has no list at `{self.items or 'its top'}`: {error}. It begins: {body[:80]!r}"
-            ) from error
+            return self._salvage(body, error)
         raws = answer
         for _ in self._path:
             raws = raws.items
         return [bytes(raw) for raw in raws], self._kept(answer, body)
+
+    def _salvage(self, body: bytes, error: Exception) -> tuple[list[bytes], dict[str, Any]]:
+        """An answer that is JSON but for a text no Unicode allows (half a character): one bad object is not a bad page.
+
+        Numbers with a point become texts, which mappings read alike, so that none is rounded.
+        """
+        try:
+            whole = json.loads(body, parse_float=str)
+            found = compile_path(self.items)(whole)
+        except (ValueError, RecursionError, AttributeError):
+            found = None
+        if not isinstance(found, list):
+            raise BadAnswerError(
+                f"The answer has no list at `{self.items or 'its top'}`: {error}. It begins: {body[:80]!r}"
+            ) from error
+        objects = [json.dumps(item, separators=(",", ":")).encode() for item in found]
+        return objects, {path: get(whole) for path, get in self._getters}
 
     def _kept(self, answer: Any, body: bytes) -> dict[str, Any]:
         if not self.keep:
@@ -102,4 +118,13 @@ class Head:
             key = None if any(part is None or part == "" for part in parts) else "|".join(map(str, parts))
             return key, self._changed(value) if self._changed else None
         except (msgspec.DecodeError, ValueError, AttributeError):
+            return self._read_broken(raw)
+
+    def _read_broken(self, raw: bytes) -> tuple[str | None, Any]:
+        """The id of an object that cannot be decoded as a whole, so that it can be named in quarantine."""
+        try:
+            value = json.loads(raw)
+            parts = [get(value) for get in self._key]
+        except (ValueError, AttributeError, RecursionError):
             return None, None
+        return (None if any(part in (None, "") for part in parts) else "|".join(map(str, parts))), None

@@ -79,8 +79,11 @@ def to_datetime(*, zone: str = "UTC", format: str | None = None, epoch: str | No
 
 
 def utc_text(moment: datetime) -> str:
-    """RFC 3339 with `Z`, without needless fractions."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    """RFC 3339 with `Z`, without needless fractions. Errors: MappingError before year 1 and after 9999."""
+    try:
+        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except OverflowError as error:
+        raise MappingError(f"{moment} is out of range") from error
 
 
 def minor_units(*, digits: int = 2) -> Transform:

@@ -41,7 +41,7 @@ def setup() -> tuple[Path, Path]:
     environment_key = _key(sys.version.encode(), REQUIREMENTS.read_bytes())
     environment = once(folder / f"environment-{environment_key}", _make_environment)
     python = environment / "bin" / "python"
-    sources = sorted(path for path in INSIDE.iterdir() if path.is_file())
+    sources = sorted(path for path in INSIDE.iterdir() if path.is_file() and path.name != "serve.py")
     database_key = _key(environment_key.encode(), *(path.name.encode() + path.read_bytes() for path in sources))
     seeded = once(folder / f"database-{database_key}", lambda target: _seed(python, target))
     return python, seeded / f"{DATABASE}.sqlite"

@@ -143,8 +143,11 @@ class Preparer:
             return self._row(item)
         except MappingError as error:
             return Rejected(item.id, item.remote_id, item.raw, "MAPPING_FAILED", str(error)[:1000])
-        except (msgspec.DecodeError, UnicodeError, orjson.JSONEncodeError, ValidationFailedError) as error:
+        except (msgspec.DecodeError, UnicodeError, orjson.JSONEncodeError) as error:
             return Rejected(item.id, item.remote_id, item.raw, "UNREADABLE_OBJECT", str(error)[:1000])
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, ValidationFailedError) as error:
+            detail = f"{type(error).__name__}: {error}"[:1000]
+            return Rejected(item.id, item.remote_id, item.raw, "MAPPING_FAILED", detail)
 
     def _row(self, item: Seen) -> Row:
         decoded = self._decode(item.raw)

@@ -123,6 +123,18 @@ def test_logins_when_twenty_come_at_once_then_all_succeed(server: TrytonServer) 
     assert len(set(found)) == 1 and None not in found
 
 
+def test_parties_when_twenty_are_created_at_once_then_each_gets_its_own_number(client: TrytonClient) -> None:
+    def create(number: int) -> int:
+        (party,) = client.call("model.party.party.create", [{"name": f"Made in parallel {number}"}])
+        return int(party)
+
+    with ThreadPoolExecutor(20) as pool:
+        made = list(pool.map(create, range(20)))
+
+    codes = {row["code"] for row in client.call("model.party.party.read", made, ["code"])}
+    assert len(codes) == 20
+
+
 def test_second_server_when_the_first_was_changed_then_its_copy_is_fresh(client: TrytonClient) -> None:
     client.call("model.party.party.create", [{"name": "Only here", "code": "ONLY-HERE"}])
 

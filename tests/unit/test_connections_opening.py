@@ -1,5 +1,7 @@
 """Opening a connection's connector: what it needs, what it refuses, and that its secrets stay inside."""
 
+# ruff: noqa: F811 - fixtures are imported
+
 from __future__ import annotations
 
 import ssl
@@ -62,10 +64,10 @@ def test_open_connector_when_html_comes_says_so(erp_server: TestErpServer) -> No
 @pytest.mark.parametrize("missing", ["base_url", "api_key"])
 def test_open_connector_when_a_required_setting_is_missing_names_it(erp_server: TestErpServer, missing: str) -> None:
     connection = connect(erp_server)
-    if missing == "base_url":
-        connection.config = {}
-    else:
-        with scope(workspace=connection.workspace_id):
+    with scope(workspace=connection.workspace_id):
+        if missing == "base_url":
+            Connection.objects.update(config={})
+        else:
             Credential.objects.all().delete()
 
     with pytest.raises(ConfigError, match=missing) as caught, open_connector(connection):
@@ -106,6 +108,18 @@ def test_open_connector_when_the_connector_was_withdrawn_says_so(erp_server: Tes
         pass
 
     assert caught.value.code == "SYSTEM_UNKNOWN"
+
+
+def test_open_connector_with_a_stale_object_sends_the_new_secret_to_the_new_host_only(
+    erp_server: TestErpServer,
+) -> None:
+    """A worker that loaded the connection before its host and secret changed must not mix them."""
+    stale = connect(erp_server)
+    with scope(workspace=stale.workspace_id):
+        Connection.objects.update(config={"base_url": "https://new.example"})
+
+    with open_connector(stale) as erp:
+        assert erp.settings.config["base_url"] == "https://new.example"
 
 
 def test_secret_at_rest_is_nowhere_in_clear_and_never_twice_the_same(erp_server: TestErpServer) -> None:

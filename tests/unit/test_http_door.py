@@ -150,6 +150,14 @@ def test_write_on_a_connection_gone_stale_is_never_sent_again(door):
     assert len(server.received) == 2
 
 
+def test_write_after_the_server_closed_the_kept_connection_takes_a_new_one(door):
+    with peer(always(message(), stays=False)) as server:
+        call(door, server)
+        server.wait_until_closed(1)
+        assert call(door, server, "POST", is_write=True).status == 200
+    assert server.accepted == 2
+
+
 def test_write_does_not_use_a_connection_that_idled(door, monkeypatch):
     monkeypatch.setattr("core.http.kept.MAX_IDLE_SECONDS_FOR_WRITE", -1.0)
     with peer(always(message())) as server:

@@ -83,6 +83,13 @@ def test_status_line_of_the_server_is_cleaned_in_the_cause():
     assert "s3cr3tkey" not in "".join(traceback.format_exception(raised.value))
 
 
+def test_password_in_a_refused_address_is_shown_nowhere():
+    records: list[CallRecord] = []
+    with Door(LOCAL, on_call=records.append) as door, pytest.raises(LineshaftError) as raised:
+        door.send(Request("GET", "http://me:mistyped@127.0.0.1/"))
+    assert "mistyped" not in raised.value.detail + raised.value.log_detail + records[0].url
+
+
 def test_nothing_is_logged_about_malformed_headers(caplog):
     caplog.set_level(logging.DEBUG)
     with (

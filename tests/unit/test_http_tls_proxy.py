@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from core.errors import ConfigError, EgressDeniedError, TlsError, TransientError, UnreachableError
+from core.errors import BadAnswerError, ConfigError, EgressDeniedError, TlsError, TransientError, UnreachableError
 from core.http import Door, Request, Response, TlsOptions, connection_policy
 from tests.http_peer import Answering, Peer, always, message, peer
 
@@ -150,6 +150,58 @@ def test_dripping_handshake_ends_with_the_connect_time_limit():
         pace.set()
     assert raised.value.code == "CONNECT_TIMED_OUT"
     assert elapsed < 2
+
+
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n"], ids=["headers", "body"])
+def test_answer_dripping_over_tls_ends_at_the_total_time_limit(first):
+    pace = threading.Event()
+
+    def drip(request, sock):
+        sock.sendall(first)
+        while not pace.wait(0.02):
+            sock.sendall(b"x")
+        return False
+
+    with peer(drip, server_context()) as server, Door(LOCAL, tls=TRUSTING) as door:
+        begun = time.monotonic()
+        with pytest.raises(TransientError) as raised:
+            door.send(Request("GET", server.url(), total_timeout=0.4))
+        elapsed = time.monotonic() - begun
+        pace.set()
+    assert raised.value.code == "READ_TIMED_OUT"
+    assert elapsed < 2
+
+
+def test_large_bodies_go_both_ways_over_tls():
+    body = bytes(range(256)) * 20_000
+
+    def echo(request, sock):
+        sock.sendall(message(request.body))
+        return False
+
+    with peer(echo, server_context()) as server:
+        with Door(LOCAL, tls=TRUSTING) as door:
+            assert door.send(Request("POST", server.url(), content=body, total_timeout=10)).body == body
+
+
+def test_answer_cut_off_over_tls_is_said():
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\nhalf"
+    with peer(always(data, stays=False), server_context()) as server, Door(LOCAL, tls=TRUSTING) as door:
+        with pytest.raises(BadAnswerError, match="cut off"):
+            get(door, server.url())
+
+
+def test_redirect_from_http_to_https_on_the_same_host_is_followed():
+    with peer(always(message()), server_context()) as secure:
+        moved = message(b"", "301 Moved", location=secure.url("/end", host="erp.example"))
+        with peer(always(moved)) as plain, Door(LOCAL, tls=TRUSTING) as door:
+            response = get(door, plain.url(host="erp.example"))
+            assert response.url == secure.url("/end", host="erp.example")
+        back = message(b"", "301 Moved", location=plain.url(host="erp.example"))
+        secure.answer = always(back)
+        with Door(LOCAL, tls=TRUSTING) as door, pytest.raises(ConfigError) as raised:
+            get(door, secure.url(host="erp.example"))
+    assert raised.value.code == "REDIRECT_REFUSED"
 
 
 def demanding_context() -> ssl.SSLContext:

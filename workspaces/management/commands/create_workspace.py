@@ -29,9 +29,6 @@ class Command(BaseCommand):
             workspace = create_workspace(name=options["name"], slug=options["slug"], owner=owner)
         except LineshaftError as error:
             raise CommandError(error.detail) from error
-        if owner is not None and not owner.is_staff:
-            owner.is_staff = True
-            owner.save(update_fields=["is_staff"])
         self.stdout.write(f"{ids.show(Workspace.PREFIX, workspace.pk)} {workspace.slug}")
 
 

@@ -1,0 +1,1 @@
+"""How fast the platform is, beside what the machine can do and beside the usual way. See README.md."""

@@ -1,0 +1,11 @@
+"""The platform's settings with the benchmark's connector, its plain model and the plain view beside the real API."""
+
+from __future__ import annotations
+
+from config.settings import *  # noqa: F403
+from config.settings import CONNECTORS as _CONNECTORS
+from config.settings import INSTALLED_APPS as _INSTALLED_APPS
+
+CONNECTORS = [*_CONNECTORS, "benchmarks.connector.BenchErp"]
+INSTALLED_APPS = [*_INSTALLED_APPS, "benchmarks"]
+ROOT_URLCONF = "benchmarks.urls"
