@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from config.settings import *  # noqa: F403
-from config.settings import CONNECTORS as _CONNECTORS
 from config.settings import INSTALLED_APPS as _INSTALLED_APPS
 
-CONNECTORS = [*_CONNECTORS, "benchmarks.connector.BenchErp"]
+CONNECTORS = ["benchmarks.connector.BenchErp"]
 INSTALLED_APPS = [*_INSTALLED_APPS, "benchmarks"]
 ROOT_URLCONF = "benchmarks.urls"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from django.db import models
@@ -9,6 +11,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from connections.choices import MAY_SYNC, ConnectionStatus
+
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,6})?")
 
 
 class ConnectionQuerySet(models.QuerySet[Any]):
@@ -23,6 +27,26 @@ class ConnectionQuerySet(models.QuerySet[Any]):
     def present(self) -> ConnectionQuerySet:
         """Not disconnected."""
         return self.exclude(health=ConnectionStatus.DISCONNECTED)
+
+    def with_status(self, status: str) -> ConnectionQuerySet:
+        """Those that show this status; the same order of precedence as `Connection.status`."""
+        first = (ConnectionStatus.DISCONNECTED, ConnectionStatus.NEEDS_REAUTH)
+        if status in first:
+            return self.filter(health=status)
+        if status == ConnectionStatus.PAUSED:
+            return self.filter(paused=True).exclude(health__in=first)
+        return self.filter(health=status, paused=False)
+
+    def with_metadata(self, key: str, value: str) -> ConnectionQuerySet:
+        """Those whose metadata has `key` with this value: a text, or a number or truth value written the same way."""
+        wanted = Q(metadata__contains={key: value})
+        if value in ("true", "false") or _NUMBER.fullmatch(value):
+            wanted |= Q(metadata__contains={key: json.loads(value)})
+        return self.filter(wanted)
+
+    def search(self, text: str) -> ConnectionQuerySet:
+        """Those whose name or customer reference holds the text, upper and lower case alike."""
+        return self.filter(Q(name__icontains=text) | Q(customer_reference__icontains=text))
 
 
 class MappingQuerySet(models.QuerySet[Any]):

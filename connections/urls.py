@@ -1,3 +1,20 @@
-from django.urls import URLPattern
+"""Addresses of this room below /api/v1/."""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import path
+
+from connections.api import connections, mappings, systems
+
+urlpatterns = [
+    path("systems", systems.Systems.as_view()),
+    path("systems/<str:slug>", systems.OneSystem.as_view()),
+    path("connections", connections.Connections.as_view()),
+    path("connections/<str:connection_id>", connections.OneConnection.as_view()),
+    path("connections/<str:connection_id>/check", connections.CheckConnection.as_view()),
+    path("connections/<str:connection_id>/pause", connections.PauseConnection.as_view()),
+    path("connections/<str:connection_id>/resume", connections.ResumeConnection.as_view()),
+    path("connections/<str:connection_id>/disconnect", connections.DisconnectConnection.as_view()),
+    path("connections/<str:connection_id>/health", connections.ConnectionHealth.as_view()),
+    path("connections/<str:connection_id>/capabilities", connections.ConnectionCapabilities.as_view()),
+    path("connections/<str:connection_id>/mappings/<str:entity>", mappings.OneMapping.as_view()),
+    path("connections/<str:connection_id>/mappings/<str:entity>/preview", mappings.PreviewMapping.as_view()),
+]

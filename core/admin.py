@@ -82,6 +82,7 @@ class TenantAdmin(TenantRules, ModelAdmin):
     compressed_fields = True
     warn_unsaved_form = True
     list_filter_submit = False
+    show_full_result_count = False
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
         """Django would lead to the home page with a message, as if nothing were wrong."""
@@ -120,7 +121,6 @@ class ReadOnlyAdmin:
 class HistoryAdmin(ReadOnlyAdmin):
     """For long histories: pages without ever counting the rows."""
 
-    show_full_result_count = False
     paginator = InfinitePaginator
     list_per_page = 50
 
@@ -132,19 +132,21 @@ def badge(
     *,
     description: str = "Status",
     ordering: str | None = None,
-) -> Callable[[Any, Any], tuple[str, str]]:
+) -> Callable[[Any, Any], str]:
     """A coloured column for a status: `status_badge = badge("status", RUN_BADGES, dict(RunStatus.choices))`.
 
     `field` is an attribute of the row or a function of it, `colours` the badge by value: info, success, warning,
     danger or "". The column's name must differ from the field's, since Django would show the bare field.
     """
-    plain = {str(value): colour for value, colour in colours.items()}
     texts = {str(value): str(text) for value, text in (labels or {}).items()}
 
-    @display(description=description, ordering=ordering, label=plain)
-    def show(_admin: Any, row: Any) -> tuple[str, str]:
-        value = str(field(row) if callable(field) else getattr(row, field))
-        return value, texts.get(value, value.replace("_", " ").capitalize())
+    def text_of(value: Any) -> str:
+        return texts.get(str(value)) or str(value).replace("_", " ").capitalize()
 
-    shown: Callable[[Any, Any], tuple[str, str]] = show
+    # By text: the page of one row shows what the column gives as it is.
+    @display(description=description, ordering=ordering, label={text_of(value): colours[value] for value in colours})
+    def show(_admin: Any, row: Any) -> str:
+        return text_of(field(row) if callable(field) else getattr(row, field))
+
+    shown: Callable[[Any, Any], str] = show
     return shown

@@ -102,7 +102,10 @@ def claim(model: type[LeasedWork], pk: UUID, *, seconds: float) -> Lease | None:
 
 
 def take_due_for_hint(model: type[LeasedWork], limit: int = 200) -> list[UUID]:
-    """Ids of due rows nobody was told of in the last minute, marked as told. Several tickers share them."""
+    """Ids of due rows nobody was told of since they fell due or in the last minute, marked as told.
+
+    Several tickers share them. A row whose holder died falls due when the lease runs out.
+    """
     table = model._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(
@@ -110,7 +113,7 @@ def take_due_for_hint(model: type[LeasedWork], limit: int = 200) -> list[UUID]:
                 SELECT id FROM {table}
                 WHERE due_at <= clock_timestamp()
                   AND (status = ANY(%s) OR (status = %s AND lease_until <= clock_timestamp()))
-                  AND (hinted_at IS NULL OR hinted_at < due_at
+                  AND (hinted_at IS NULL OR hinted_at < greatest(due_at, lease_until)
                        OR hinted_at < clock_timestamp() - %s * interval '1 second')
                 ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
             RETURNING id""",

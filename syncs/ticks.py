@@ -19,9 +19,9 @@ from syncs.engine.outcomes import TASK, now
 from syncs.models import Sync, SyncRun
 from syncs.services.orders import ensure_syncs
 from syncs.services.runs import fitting_mode, start_run
+from workspaces.feed import forget_old_events
 
 BATCH = 200
-EVENT_DAYS = 30
 RUN_DAYS = 90
 
 
@@ -94,13 +94,8 @@ def hint_due_runs() -> int:
 
 def forget_old_rows() -> int:
     """Events after 30 days and ended runs after 90, in small batches."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM workspaces_event WHERE id IN (SELECT id FROM workspaces_event"
-            " WHERE created_at < clock_timestamp() - %s ORDER BY created_at LIMIT 5000)",
-            [timedelta(days=EVENT_DAYS)],
-        )
-        forgotten = int(cursor.rowcount)
+    with scopes_disabled():
+        forgotten = forget_old_events()
     with scopes_disabled():
         old = Q(created_at__lt=Now() - timedelta(days=RUN_DAYS))
         ids = list(

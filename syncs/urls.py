@@ -1,3 +1,25 @@
-from django.urls import URLPattern
+"""Addresses of this room below /api/v1/."""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import path
+
+from integrations.entities import ENTITIES
+from syncs.api import runs, status, syncs
+from syncs.api.schema import list_view, one_view
+
+urlpatterns = [
+    path("sync-status", status.SyncStatus.as_view()),
+    path("connections/<str:connection_id>/sync-status", status.ConnectionSyncStatus.as_view()),
+    path("syncs", syncs.Syncs.as_view()),
+    path("syncs/<str:sync_id>", syncs.OneSync.as_view()),
+    path("syncs/<str:sync_id>/pause", syncs.PauseSync.as_view()),
+    path("syncs/<str:sync_id>/resume", syncs.ResumeSync.as_view()),
+    path("syncs/<str:sync_id>/runs", syncs.RequestRun.as_view()),
+    path("sync-runs", runs.Runs.as_view()),
+    path("sync-runs/<str:run_id>", runs.OneRun.as_view()),
+    path("sync-runs/<str:run_id>/errors", runs.RunErrors.as_view()),
+    path("sync-runs/<str:run_id>/suspects", runs.Suspects.as_view()),
+    path("sync-runs/<str:run_id>/cancel", runs.CancelRun.as_view()),
+    path("sync-runs/<str:run_id>/review", runs.ReviewRun.as_view()),
+    *(path(entity.describes.slug, list_view(entity).as_view()) for entity in ENTITIES.values()),
+    *(path(f"{entity.describes.slug}/<str:record_id>", one_view(entity).as_view()) for entity in ENTITIES.values()),
+]

@@ -50,8 +50,9 @@ class Peer:
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}{path}"
 
     def wait_until_closed(self, connection_number: int) -> None:
-        """Return when that connection has been closed from this side."""
+        """Return when that connection has been closed, from either side."""
         self._threads[connection_number].join(10)
+        assert not self._threads[connection_number].is_alive()
 
     def stop(self) -> None:
         self.stopping.set()

@@ -25,7 +25,7 @@ def make_workspace(name: str = "Acme") -> Workspace:
         return Workspace.objects.create(name=name, slug=f"{name.lower()}-{next(_numbers)}")
 
 
-def make_person(role: str | None = None, workspace: Workspace | None = None, **facts: Any) -> Any:
+def make_person(role: str | None = None, workspace: Any = None, **facts: Any) -> Any:
     """A staff user, a member when a role is given."""
     user = get_user_model()._default_manager.create_user(f"person{next(_numbers)}", **{"is_staff": True, **facts})
     if role is not None:
@@ -54,7 +54,9 @@ def signed_in(user: Any) -> Client:
     return client
 
 
-def emit_now(workspace: Workspace, *, environment: str = "live", connection_id: UUID | None = None, **facts: Any) -> UUID:
+def emit_now(
+    workspace: Workspace, *, environment: str = "live", connection_id: UUID | None = None, **facts: Any
+) -> UUID:
     """An event, numbered at once as at its commit."""
     type = facts.pop("type", EventType.SYNC_COMPLETED)
     event_id = events.emit(

@@ -41,7 +41,7 @@ class MemberInline(TenantInline):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
         rows: QuerySet[Membership] = super().get_queryset(request)
-        return rows.select_related("user")
+        return rows.select_related("user", "workspace")  # both stand in the row's name
 
 
 @admin.register(Workspace)

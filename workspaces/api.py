@@ -20,10 +20,10 @@ from workspaces.feed import read_feed
 from workspaces.models import ApiToken
 from workspaces.permissions import MissingScopeError
 from workspaces.serializers import (
+    CreateTokenSerializer,
     FeedSerializer,
     NewTokenSerializer,
     TokenListSerializer,
-    CreateTokenSerializer,
     TokenSerializer,
     token_body,
 )
@@ -81,6 +81,7 @@ class Events(ApiView):
             _LIMIT,
             OpenApiParameter("type", str, description="Only these types, comma separated"),
             OpenApiParameter("connection", str, description="Only events of this connection"),
+            OpenApiParameter("X-Connection-Id", str, OpenApiParameter.HEADER, description="The same as a header"),
         ],
         responses=FeedSerializer,
         examples=[
@@ -100,10 +101,13 @@ class Events(ApiView):
         return Response({"data": data, "next_after": page.next_after, "has_more": page.has_more})
 
     def _connection_id(self, request: Request) -> UUID | None:
-        asked, own = id_from(request, "connection", "con"), self.token.connection_id
-        if own is not None and asked not in (None, own):
+        """The one connection meant by `?connection=`, the header X-Connection-Id or the token; None means all."""
+        header = request.headers.get("X-Connection-Id")
+        named = [id_from(request, "connection", "con"), ids.read("con", header) if header else None]
+        meant = {value for value in (*named, self.token.connection_id) if value is not None}
+        if len(meant) > 1 or (header and named[1] is None):
             raise NotFoundHereError("There is no such connection.")
-        return asked or own
+        return meant.pop() if meant else None
 
 
 class Tokens(ApiView):

@@ -28,6 +28,7 @@ ENCRYPTION_KEYS = _secret("ENCRYPTION_KEYS")
 
 ALLOWED_HOSTS = ENVIRONMENT.ALLOWED_HOSTS
 PUBLIC_URL = ENVIRONMENT.PUBLIC_URL
+TRUSTED_PROXY_COUNT = ENVIRONMENT.TRUSTED_PROXY_COUNT
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL.startswith("https://") else []
 
 INSTALLED_APPS = [
@@ -102,8 +103,9 @@ def _database(url: str | None) -> dict[str, Any]:
         "ATOMIC_REQUESTS": False,
         "OPTIONS": {
             "application_name": "lineshaft",
-            # A stuck session must never hold a lock for long; work that takes longer is cut into steps.
-            "options": "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=15000 -c jit=off -c TimeZone=UTC",
+            # A session that stands still inside a transaction is ended before those that wait for its locks give up:
+            # a frozen worker must not block the next. Nothing here waits for a network inside a transaction.
+            "options": "-c idle_in_transaction_session_timeout=10000 -c lock_timeout=15000 -c jit=off -c TimeZone=UTC",
         },
     }
 
@@ -136,6 +138,7 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = not PRODUCTION
+STATIC_ROOT.mkdir(exist_ok=True)  # filled by collectstatic in production; WhiteNoise warns when it is missing
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # What the platform may reach
@@ -181,6 +184,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "syncs.api.schema.add_entity_schemas"],
 }
 
 # Safe by default

@@ -35,6 +35,7 @@ class Environment(BaseSettings):
     EGRESS_ALLOWED_NETWORKS: Annotated[list[str], NoDecode] = Field(
         [], description="Networks (CIDR) connections may reach although they are not public, comma separated"
     )
+    TRUSTED_PROXY_COUNT: int = Field(0, ge=0, le=5, description="Proxies in front whose X-Forwarded-For is believed")
     LOG_FORMAT: Literal["console", "json"] = "json"
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     DATABASE_POOL_SIZE: int = Field(8, ge=1, le=200, description="Connections a web process keeps at the most")

@@ -24,8 +24,8 @@ def capabilities(connection_or_connector: Connection | type[Connector], entity: 
     "read_one", "filterable", "fields": {name: {"kind", "readable", "writable", "writable_in", "items"}}, "note"}.
     Errors: NotFoundError for a name that is no entity.
     """
-    is_row = isinstance(connection_or_connector, Connection)
-    connector = connector_of(connection_or_connector) if is_row else connection_or_connector
+    given = connection_or_connector
+    connector = connector_of(given) if isinstance(given, Connection) else given
     if entity is None:
         return {name: _of(connector, kind.spec()) for name, kind in ENTITIES.items()}
     if entity not in ENTITIES:

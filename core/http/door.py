@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
 from core.errors import LineshaftError, TransientError
-from core.http.exchange import Answer, Exchange, StaleConnectionError
-from core.http.kept import KeptConnections
+from core.http.client import Answer, Client
+from core.http.exchange import Exchange
 from core.http.messages import CallRecord, Request, Response, outgoing
 from core.http.policy import EgressPolicy
 from core.http.redaction import Redaction
@@ -49,10 +49,10 @@ class Door:
     ) -> None:
         self.policy = policy
         via = parse_proxy(proxy) if proxy else None
-        self._route = Route(policy, tls_context(tls), via)
+        self._proxy = via
+        self._client = Client(Route(policy, tls_context(tls), via))
         self._redaction = Redaction([*secrets, *([via.password] if via and via.password else [])])
         self._on_call = on_call
-        self._kept = KeptConnections()
         self._turns = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -66,7 +66,7 @@ class Door:
     def close(self) -> None:
         """Close the kept connections; the door may be used again."""
         with self._turns:
-            self._kept.close()
+            self._client.close()
 
     def send(self, request: Request) -> Response:
         """Make one call and answer whatever status came.
@@ -81,9 +81,9 @@ class Door:
                 target = parse_target(request.url, request.params)
                 url = target.url
                 answer, target = self._follow(request, target, call)
-            status, url = answer.raw.status, target.url
+            status, url = answer.status, target.url
             elapsed = time.monotonic() - begun
-            return Response(status, answer.raw.headers, answer.body, url, elapsed, self._redaction.clean)
+            return Response(status, answer.headers, answer.body, url, elapsed, self._redaction.clean)
         except LineshaftError as error:
             self._redaction.clean_error(error)
             code = error.code
@@ -111,24 +111,10 @@ class Door:
         sending = outgoing(request)
         for _ in range(MAX_REDIRECTS + 1):
             self.policy.check_scheme(target.scheme, target.host)
-            answer = self._exchange(Exchange(request, sending, target, call, self._route.proxy))
-            status, headers = answer.raw.status, answer.raw.headers
-            if not is_redirect(status, headers):
+            answer = self._client.send(Exchange(request, sending, target, call, self._proxy))
+            if not is_redirect(answer.status, answer.headers):
                 return answer, target
-            target = next_target(target, headers["location"], status=status, is_write=request.is_write)
-            sending = next_outgoing(sending, status)
+            location = answer.headers["location"]
+            target = next_target(target, location, status=answer.status, is_write=request.is_write)
+            sending = next_outgoing(sending, answer.status)
         raise refused(target, f"that more than {MAX_REDIRECTS} times, perhaps in a circle")
-
-    def _exchange(self, exchange: Exchange) -> Answer:
-        """One answer; a read that meets a connection gone stale is sent once more on a new one."""
-        origin, request = exchange.target.origin, exchange.request
-        if kept := self._kept.take(origin, is_write=request.is_write):
-            with suppress(StaleConnectionError):
-                answer = exchange.over(kept, is_kept=True)
-                self._kept.give_back(origin, kept)
-                return answer
-        exchange.refuse_when_late()  # spares the connection; what counts is the check before the first byte
-        fresh = self._route.connect(exchange.target, exchange.call, request.connect_timeout)
-        answer = exchange.over(fresh, is_kept=False)
-        self._kept.give_back(origin, fresh)
-        return answer

@@ -1,35 +1,21 @@
-"""One request and its answer over an open connection."""
+"""One request and its answer: what is put on the wire, and what a failure of it means."""
 
 from __future__ import annotations
 
-import ssl
+import http.client
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
 
-from urllib3 import HTTPResponse
-from urllib3.connection import HTTPConnection
+from requests import PreparedRequest
+from requests.structures import CaseInsensitiveDict
 
 from core.errors import LineshaftError, TransientError
-from core.http.body import read_body
-from core.http.failures import WIRE_ERRORS, talk_failure
+from core.http.failures import connect_failure, talk_failure
 from core.http.messages import Outgoing, Request
-from core.http.redirects import is_redirect
-from core.http.sockets import Call, TimedSocket, TimedTlsSocket
+from core.http.sockets import Call
 from core.http.urls import Proxy, Target
-
-
-class StaleConnectionError(Exception):
-    """A kept connection was closed by the server before it answered anything. Stays inside the door."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back; the body of a redirect is not read."""
-
-    raw: HTTPResponse
-    body: bytes
 
 
 @dataclass(frozen=True)
@@ -42,50 +28,25 @@ class Exchange:
     call: Call
     proxy: Proxy | None
 
-    def over(self, connection: HTTPConnection, *, is_kept: bool) -> Answer:
-        """Send and read. A connection that may be used again stays open; after a failure it is closed.
+    def prepared(self) -> PreparedRequest:
+        """The request as requests sends it. Filled in by hand: its own preparation would quote the URL anew."""
+        prepared = PreparedRequest()
+        prepared.method, prepared.url, prepared.body = self.sending.method, self.target.url, self.sending.body
+        prepared.headers = CaseInsensitiveDict(self.sending.headers)
+        if self.sending.body is not None:
+            prepared.headers["Content-Length"] = str(len(self.sending.body))
+        if self._is_asked_from_proxy and self.proxy and self.proxy.authorization:
+            prepared.headers["Proxy-Authorization"] = self.proxy.authorization
+        return prepared
 
-        Errors: as `Door.send`; StaleConnectionError when a kept connection was gone and sending again is safe.
-        """
-        cast(TimedSocket | TimedTlsSocket, connection.sock).call = self.call
-        received = self.call.received_bytes
-        raw: HTTPResponse | None = None
-        try:
-            self.refuse_when_late()
-            raw = self._ask(connection)
-            if is_redirect(raw.status, raw.headers):
-                _close(connection, raw)
-                return Answer(raw, b"")
-            return Answer(raw, read_body(raw, self.request.max_bytes))
-        except WIRE_ERRORS as error:
-            _close(connection, raw)
-            is_untouched = isinstance(error, ConnectionError) and self.call.received_bytes == received
-            if is_kept and is_untouched and not self.request.is_write:
-                raise StaleConnectionError from error
-            failure = self._failure(error, raw)
-            if failure is error:
-                raise
-            raise failure from error
-        except BaseException:
-            _close(connection, raw)
-            raise
+    @property
+    def request_target(self) -> str:
+        """What stands behind the method in the request line."""
+        return self.target.url if self._is_asked_from_proxy else self.target.path
 
-    def _ask(self, connection: HTTPConnection) -> HTTPResponse:
-        headers = dict(self.sending.headers)
-        path = self.target.path
-        if self.proxy and self.target.scheme == "http":
-            path = self.target.url
-            if self.proxy.authorization:
-                headers["Proxy-Authorization"] = self.proxy.authorization
-        # A server that refuses us closes early, but what it said before (413, a TLS alert) can still be read; when it
-        # said nothing, the reading fails instead.
-        with suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
-            connection.request(self.sending.method, path, self.sending.body, headers, preload_content=False)
-        self.call.expect_headers(True)
-        try:
-            return connection.getresponse()
-        finally:
-            self.call.expect_headers(False)
+    @property
+    def _is_asked_from_proxy(self) -> bool:
+        return self.proxy is not None and self.target.scheme == "http"
 
     def refuse_when_late(self) -> None:
         """Nothing was sent yet, so both refusals are safe to try again, for writes too."""
@@ -97,12 +58,21 @@ class Exchange:
             detail = f"{self.target.host} was connected to only when the call's time was over."
             raise TransientError(detail, code="CONNECT_TIMED_OUT") from error
 
-    def _failure(self, error: Exception, raw: HTTPResponse | None) -> LineshaftError:
-        status = raw.status if raw else None
+    @contextmanager
+    def connecting(self) -> Iterator[None]:
+        """Connect within the request's `connect_timeout` and the call's limit, TLS and proxy included.
+
+        Errors: EgressDeniedError, UnreachableError, TlsError, TransientError CONNECT_TIMED_OUT.
+        """
+        self.call.limit_phase(self.request.connect_timeout)
+        try:
+            with self.call.headers_expected():
+                yield
+        except (OSError, http.client.HTTPException) as error:
+            raise connect_failure(error, self.target.host) from error
+        finally:
+            self.call.limit_phase(None)
+
+    def failure(self, error: Exception, status: int | None = None) -> LineshaftError:
+        """What `error` means, once sending had begun; `status` is that of the answer when it had come."""
         return talk_failure(error, self.target.host, is_write=self.request.is_write, status=status)
-
-
-def _close(connection: HTTPConnection, raw: HTTPResponse | None) -> None:
-    connection.close()
-    if raw is not None:
-        raw.close()

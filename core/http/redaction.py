@@ -29,7 +29,7 @@ class Redaction:
         return self._pattern.sub(MASK, text) if self._pattern else text
 
     def clean_error(self, error: LineshaftError) -> None:
-        """Cut the error's own texts and those of the exceptions that caused it, in place."""
+        """Cut the error's own texts and those of the exceptions that caused it or are held by these, in place."""
         error.detail = self.clean(error.detail)
         error.log_detail = self.clean(error.log_detail)
         error.extra = {
@@ -48,7 +48,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         each = waiting.pop()
         if each is not None and id(each) not in seen:
             seen.add(id(each))
-            waiting += [each.__cause__, each.__context__]
+            waiting += [each.__cause__, each.__context__, *(arg for arg in each.args if isinstance(arg, BaseException))]
             yield each
 
 

@@ -9,18 +9,24 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from core.errors import BadAnswerError
 
 MAX_HEADER_BYTES = 128 * 1024
+# What a response reads ahead while it looks for the end of a line. The usual 8 KiB make a page in small chunks take
+# twice the time.
+READ_AHEAD_BYTES = 64 * 1024
 
 
 class Call:
     """The clock and the counters of one call. Counts are bytes of HTTP, before TLS."""
 
     def __init__(self, total_seconds: float) -> None:
-        self.deadline = time.monotonic() + total_seconds
+        self._used_at = time.monotonic()
+        self.deadline = self._used_at + total_seconds
         self._limit = self.deadline
         self._header_bytes_left: int | None = None
         self.sent_bytes = 0
@@ -28,17 +34,29 @@ class Call:
 
     def remaining(self) -> float:
         """Seconds left for the present phase. Errors: TimeoutError when there are none."""
-        left = self._limit - time.monotonic()
+        self._used_at = time.monotonic()
+        left = self._limit - self._used_at
         if left <= 0:
             raise TimeoutError("the time limit of the call is reached")
         return left
+
+    @property
+    def idle_seconds(self) -> float:
+        """Time since the last operation under this call began."""
+        return time.monotonic() - self._used_at
 
     def limit_phase(self, seconds: float | None) -> None:
         """Give the present phase (connecting) less than the whole call has; None takes the limit off."""
         self._limit = self.deadline if seconds is None else min(self.deadline, time.monotonic() + seconds)
 
-    def expect_headers(self, is_expected: bool) -> None:
-        self._header_bytes_left = MAX_HEADER_BYTES if is_expected else None
+    @contextmanager
+    def headers_expected(self) -> Iterator[None]:
+        """What comes meanwhile are headers, `MAX_HEADER_BYTES` at most, and what is read ahead of the body."""
+        self._header_bytes_left = MAX_HEADER_BYTES + READ_AHEAD_BYTES
+        try:
+            yield
+        finally:
+            self._header_bytes_left = None
 
     def count_received(self, count: int) -> None:
         self.received_bytes += count
@@ -49,7 +67,12 @@ class Call:
                 raise BadAnswerError(detail, code="HEADERS_TOO_LARGE")
 
 
-class TimedSocket(socket.socket):
+class _ReadsAhead(socket.socket):
+    def makefile(self, mode: Any = "r", buffering: int | None = None, **options: Any) -> Any:
+        return super().makefile(mode, READ_AHEAD_BYTES if buffering is None else buffering, **options)
+
+
+class TimedSocket(_ReadsAhead):
     """A plain socket under the limit of `call`, which is set before first use."""
 
     call: Call
@@ -66,7 +89,7 @@ class TimedSocket(socket.socket):
         return count
 
 
-class TimedTlsSocket(ssl.SSLSocket):
+class TimedTlsSocket(_ReadsAhead, ssl.SSLSocket):
     """The same over TLS; `sendall` of the base class is a loop over `send`."""
 
     call: Call

@@ -1,21 +1,12 @@
-"""Connections to judged addresses only: a name is resolved once, every address checked, and that address dialled.
-
-urllib3 does the talking. Its connection is given the original name, so the Host header (with port), SNI and the check
-of the certificate stay as they are; only the socket underneath comes from here.
-"""
+"""Sockets to judged addresses only: a name is resolved once, every address checked, and that address dialled."""
 
 from __future__ import annotations
 
 import http.client
 import socket
 import ssl
-from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from functools import partial
-
-from urllib3 import HTTPResponse
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from core.errors import ConfigError, EgressDeniedError, LineshaftError, TransientError, UnreachableError
 from core.http.failures import connect_failure
@@ -27,25 +18,6 @@ from core.http.urls import Proxy, Target
 LOOKUP_BEHIND_PROXY_SECONDS = 2.0
 
 
-class _Pinned(HTTPConnection):
-    """Takes its socket from `dial` instead of resolving the host itself."""
-
-    dial: Callable[[], TimedSocket]
-
-    def _new_conn(self) -> socket.socket:
-        return self.dial()
-
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        # urllib3 logs this URL when an answer's headers are malformed, and a query may hold a key.
-        if self._response_options is not None:
-            self._response_options = self._response_options._replace(request_url="")
-        return super().getresponse()
-
-
-class _PinnedTls(_Pinned, HTTPSConnection):
-    pass
-
-
 @dataclass(frozen=True)
 class Route:
     """How a target is reached. With a proxy, the proxy's address is pinned and judged; see `check_behind_proxy`."""
@@ -54,37 +26,11 @@ class Route:
     context: ssl.SSLContext
     proxy: Proxy | None = None
 
-    def connect(self, target: Target, call: Call, connect_timeout: float) -> HTTPConnection:
-        """An open connection, TLS included, made within `connect_timeout` seconds and the call's limit.
+    def dial(self, target: Target, call: Call) -> TimedSocket:
+        """An open socket to `target`; with a proxy and https, to it through a tunnel.
 
-        Errors: EgressDeniedError, UnreachableError, TlsError, TransientError CONNECT_TIMED_OUT.
+        Errors: EgressDeniedError, UnreachableError, ConfigError for the proxy's password; OSError as it came.
         """
-        call.limit_phase(connect_timeout)
-        call.expect_headers(True)
-        connection = self._connection(target, call)
-        try:
-            connection.connect()
-            return connection
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise connect_failure(error, target.host) from error
-        except BaseException:
-            connection.close()
-            raise
-        finally:
-            call.expect_headers(False)
-            call.limit_phase(None)
-
-    def _connection(self, target: Target, call: Call) -> HTTPConnection:
-        connection: _Pinned
-        if target.scheme == "https":
-            connection = _PinnedTls(target.host, target.port, timeout=None, ssl_context=self.context)
-        else:
-            connection = _Pinned(target.host, target.port, timeout=None)
-        connection.dial = partial(self._dial, target, call)
-        return connection
-
-    def _dial(self, target: Target, call: Call) -> TimedSocket:
         if self.proxy:
             return self._dial_through(self.proxy, target, call)
         addresses = resolve_allowed(self.policy, target.host, target.port, call.remaining())
@@ -139,8 +85,8 @@ def _connect_to(addresses: tuple[str, ...], port: int, call: Call) -> TimedSocke
 
 
 def _open_tunnel(sock: TimedSocket, target: Target, proxy: Proxy) -> None:
-    host = f"[{target.host}]" if ":" in target.host else target.host
-    lines = [f"CONNECT {host}:{target.port} HTTP/1.1", f"Host: {host}:{target.port}"]
+    authority = f"{target.url_host}:{target.port}"
+    lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
     if proxy.authorization:
         lines.append(f"Proxy-Authorization: {proxy.authorization}")
     try:

@@ -38,10 +38,14 @@ class Target:
         return self.scheme, self.host, self.port
 
     @property
+    def url_host(self) -> str:
+        """The host as a URL writes it: IPv6 addresses in brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
     def authority(self) -> str:
         """Host and port as the Host header writes them: no port when it is the scheme's own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if DEFAULT_PORTS[self.scheme] == self.port else f"{host}:{self.port}"
+        return self.url_host if DEFAULT_PORTS[self.scheme] == self.port else f"{self.url_host}:{self.port}"
 
     @property
     def url(self) -> str:

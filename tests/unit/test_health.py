@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from django.utils import timezone
 
@@ -54,7 +55,7 @@ def test_readyz_when_all_is_there_remembers_the_migrations(django_assert_num_que
 
 
 def test_readyz_when_a_migration_is_missing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health.MigrationExecutor, "migration_plan", lambda *_: ["0003"])
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: ["0003"])
 
     assert list(ask("/readyz", 503)["missing"]) == ["migrations"]
     monkeypatch.undo()
@@ -63,8 +64,8 @@ def test_readyz_when_a_migration_is_missing_says_so(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("path", ["/readyz", "/healthz/worker"])
 def test_when_the_database_is_away_says_so_and_nothing_of_it(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health.connection, "close", lambda: None)  # the test's own transaction goes on
-    monkeypatch.setattr(health.connection, "cursor", away)
+    monkeypatch.setattr(connection, "close", lambda: None)  # the test's own transaction goes on
+    monkeypatch.setattr(connection, "cursor", away)
 
     body = ask(path, 503)
     assert list(body["missing"]) == ["database"] and "10.0.0.5" not in str(body)

@@ -9,7 +9,9 @@ import pytest
 
 from core.errors import BadAnswerError, BugError, ConfigError, LineshaftError, TimeoutUnknownError, TransientError
 from core.http import CallRecord, Door, Request, connection_policy
+from core.http.kept import MAX_KEPT
 from core.http.sockets import MAX_HEADER_BYTES
+from core.http.urls import parse_target
 from tests.http_peer import Answering, always, message, peer, zipped
 
 LOCAL = connection_policy(["127.0.0.0/8"])
@@ -66,6 +68,27 @@ def test_json_null_and_plain_content_are_sent_as_they_are(door):
         call(door, server, "POST")
     assert [each.body for each in server.received] == [b"null", b"<a/>", b""]
     assert server.received[1].headers["content-type"] == server.received[1].headers["accept"] == "text/xml"
+
+
+def test_empty_content_has_a_length_and_no_chunks(door):
+    with peer(always(message())) as server:
+        call(door, server, "POST", content=b"")
+    assert server.received[0].headers["content-length"] == "0"
+    assert "transfer-encoding" not in server.received[0].headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/a%2Fb/%7eu;v=1,2", "/x?", "/x?q=%20+'$|{}[]&&a=%zz", "//x//y?u=http://a/../b", "/ä?ö=%C3%A4", "/%41/../c"],
+)
+@pytest.mark.parametrize("params", [None, {"q": "a/b ~%41'", "$top": "5"}])
+def test_path_leaves_as_it_was_judged(door, path, params):
+    """Neither requests nor urllib3 may quote anew what was parsed once."""
+    with peer(always(message())) as server:
+        response = call(door, server, path=path, params=params)
+        judged = parse_target(server.url(path), params)
+    assert server.received[0].path == judged.path
+    assert response.url == judged.url
 
 
 @pytest.mark.parametrize(
@@ -164,6 +187,29 @@ def test_write_does_not_use_a_connection_that_idled(door, monkeypatch):
         call(door, server)
         call(door, server, "POST", is_write=True)
     assert server.accepted == 2
+
+
+def test_read_does_not_use_a_connection_that_idled_long(door, monkeypatch):
+    monkeypatch.setattr("core.http.kept.MAX_IDLE_SECONDS", -1.0)
+    with peer(always(message())) as server:
+        call(door, server)
+        call(door, server)
+        server.wait_until_closed(1)
+    assert server.accepted == 2
+
+
+def test_connection_of_the_origin_unused_for_longest_is_closed(door, monkeypatch):
+    def everyone_is_here(host, port, **options):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", everyone_is_here)
+    with peer(always(message())) as server:
+        for number in range(MAX_KEPT + 1):
+            door.send(Request("GET", server.url(host=f"h{number}.example"), total_timeout=5))
+        server.wait_until_closed(1)
+        for number, accepted in ((MAX_KEPT, MAX_KEPT + 1), (1, MAX_KEPT + 1), (0, MAX_KEPT + 2)):
+            door.send(Request("GET", server.url(host=f"h{number}.example"), total_timeout=5))
+            assert server.accepted == accepted
 
 
 def test_door_is_used_from_another_thread(door):
@@ -313,6 +359,15 @@ def test_huge_headers_are_refused(door, headers):
         call(door, server)
 
 
+def test_large_headers_before_a_large_body_are_read(door):
+    """What is read ahead of the body does not count as headers."""
+    lines = b"\r\n".join(b"X-%d: " % n + b"y" * 60_000 for n in range(2))
+    body = bytes(MIB)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(body)
+    with peer(always(head + lines + b"\r\n\r\n" + body)) as server:
+        assert call(door, server).body == body
+
+
 # Broken answers
 
 GZIPPED = zipped(b'{"a": "' + b"".join(b"%d" % n for n in range(9999)) + b'"}')
@@ -436,6 +491,22 @@ def test_redirect_to_a_hostile_address_is_refused(door, location):
     with peer(redirecting(location)) as server, pytest.raises(ConfigError) as raised:
         call(door, server)
     assert raised.value.code == "URL_REFUSED"
+
+
+def test_body_of_a_redirect_is_not_waited_for(door):
+    """Requests by itself reads it whole, even when told to follow nothing."""
+
+    def answer(request, sock):
+        sock.sendall(
+            message() if request.path == "/end" else message(b"", "302 Found", location="/end", content_length="9")
+        )
+        return True
+
+    begun = time.monotonic()
+    with peer(answer) as server:
+        assert call(door, server).url == server.url("/end")
+        server.wait_until_closed(1)
+    assert time.monotonic() - begun < 4
 
 
 def test_head_of_something_large_is_answered(door):

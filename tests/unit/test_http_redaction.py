@@ -7,6 +7,7 @@ import traceback
 from urllib.parse import quote, quote_plus
 
 import pytest
+import requests
 
 from core.errors import BadAnswerError, LineshaftError, TransientError
 from core.http import CallRecord, Door, Request, connection_policy
@@ -98,6 +99,28 @@ def test_nothing_is_logged_about_malformed_headers(caplog):
     ):
         door.send(Request("GET", server.url("/?key=hidden-key")))
     assert "hidden-key" not in caplog.text
+
+
+def test_nothing_is_logged_about_the_path_of_a_call(caplog):
+    caplog.set_level(logging.DEBUG)
+    with peer(always(message())) as server, Door(LOCAL) as door:
+        door.send(Request("GET", server.url("/hidden-path?key=hidden-key"), headers={"X-Key": "hidden-header"}))
+    assert "hidden" not in caplog.text
+
+
+@pytest.mark.parametrize("is_write", [False, True], ids=["read", "write"])
+def test_error_of_requests_itself_becomes_ours_without_its_secret(monkeypatch, is_write):
+    """None is known to arise; one that did would quote the URL."""
+
+    def send(self, prepared, **options):
+        raise requests.ConnectionError(ValueError(f"Max retries exceeded with url: {prepared.url}"), request=prepared)
+
+    monkeypatch.setattr(requests.Session, "send", send)
+    with Door(LOCAL, secrets=["s3cr3tkey"]) as door, pytest.raises(LineshaftError) as raised:
+        door.send(Request("GET", "http://127.0.0.1:1/?key=s3cr3tkey", is_write=is_write))
+    shown = "".join(traceback.format_exception(raised.value)) + raised.value.log_detail
+    assert "?key=[secret]" in shown
+    assert "s3cr3tkey" not in "\n".join(line for line in shown.splitlines() if "door.send(" not in line)
 
 
 def test_proxy_password_is_a_secret_too():

@@ -368,6 +368,36 @@ def test_proxy_that_makes_no_tunnel_is_said(answer, kind, code):
     assert raised.value.code == code
 
 
+@pytest.mark.parametrize("is_write", [False, True], ids=["read", "write"])
+def test_handshake_behind_a_slow_proxy_ends_at_the_total_time_limit(is_write):
+    """The proxy takes half of the time for its answer; the handshake behind it gets the other half, not all of it."""
+    pace = threading.Event()
+
+    def slowly(request, sock):
+        pace.wait(0.3)
+        sock.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        sock.recv(65536)
+        sock.sendall(b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb")
+        while not pace.wait(0.02):
+            sock.sendall(b"\0")
+        return False
+
+    with peer(slowly) as proxy, Door(LOCAL, proxy=via(proxy)) as door:
+        begun = time.monotonic()
+        with pytest.raises(TransientError) as raised:
+            door.send(Request("POST", "https://far.example/", total_timeout=0.6, connect_timeout=5, is_write=is_write))
+        elapsed = time.monotonic() - begun
+        pace.set()
+    assert raised.value.code == "CONNECT_TIMED_OUT"
+    assert 0.55 < elapsed < 0.85
+
+
+def test_path_is_asked_from_the_proxy_as_it_was_judged():
+    with peer(always(message())) as proxy, Door(LOCAL, proxy=via(proxy)) as door:
+        get(door, "http://far.example/a%2Fb?q=%7e'&x=http://y/../z")
+    assert proxy.received[0].path == "http://far.example/a%2Fb?q=%7E'&x=http://y/../z"
+
+
 def test_proxys_own_address_is_judged():
     with peer(always(message())) as proxy, Door(connection_policy(), proxy=via(proxy)) as door:
         with pytest.raises(EgressDeniedError, match=r"proxy\.example"):

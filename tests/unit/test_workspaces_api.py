@@ -7,14 +7,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.test import override_settings
 from django.urls import path
 from django.utils import timezone
 from django_scopes import ScopeError, get_scope, scope
+from rest_framework import serializers
 from rest_framework.response import Response
 
 from core import ids
+from core.api_errors import BadRequestError
 from core.errors import ConflictError
+from core.serializers import StrictSerializer
 from tests.tenants import api, make_token, make_workspace
 from workspaces.choices import Scope
 from workspaces.models import ApiToken, Workspace
@@ -36,7 +38,9 @@ class Probe(ApiView):
                 raise RuntimeError("the inside")
             case "conflict":
                 raise ConflictError("Somebody was faster.")
-        return Response({"workspace": str(get_scope()["workspace"]), "same": self.workspace.pk == self.token.workspace_id})
+        return Response(
+            {"workspace": str(get_scope()["workspace"]), "same": self.workspace.pk == self.token.workspace_id}
+        )
 
     def post(self, request: Any) -> Response:
         return Response({"got": request.data})
@@ -223,6 +227,27 @@ def test_create_token_when_the_body_is_hostile_is_400(body: str) -> None:
     problem(post(api(make_token(make_workspace())[1]), body), 400)
 
 
+class Line(StrictSerializer):
+    quantity = serializers.CharField()
+    id = serializers.CharField(read_only=True)
+
+
+class Order(StrictSerializer):
+    lines = Line(many=True)
+    custom = serializers.DictField(required=False)
+
+
+def test_strict_serializer_names_every_unknown_field_at_its_depth() -> None:
+    lines = [{"quantity": "1"}, {"quantity": "1", "quantiy": "2", "a/b": 1, "id": "x"}]
+    with pytest.raises(BadRequestError) as caught:
+        Order(data={"lines": lines, "custom": {"free": 1}, "extra": 1}).is_valid(raise_exception=True)
+
+    found = {error.pointer: error.detail for error in caught.value.errors}
+    assert set(found) == {"/lines/1/quantiy", "/lines/1/a~1b", "/lines/1/id", "/extra"}
+    assert found["/lines/1/quantiy"] == "Did you mean quantity?" and "set by us" in found["/lines/1/id"]
+    assert Order(data={"lines": lines[:1], "custom": {"free": 1}}).is_valid()
+
+
 def test_list_tokens_pages_through_ones_own_environment() -> None:
     workspace = make_workspace()
     own, clear = make_token(workspace)
@@ -303,9 +328,8 @@ def test_schema_and_docs_are_served_from_our_own_origin() -> None:
     assert "script-src 'self'" in page["Content-Security-Policy"]
     assert "<script>" not in html, "no script stands in the page"
     script = client.get("/api/docs?script=")
-    assert script.status_code == 200 and b"/api/schema" in script.content or b"schema" in script.content
+    assert script.status_code == 200 and "schema" in script.content.decode()
 
 
-@override_settings(LANGUAGE_CODE="en-us")
 def test_home_leads_to_the_admin() -> None:
     assert api(None).get("/")["Location"] == "/admin/"

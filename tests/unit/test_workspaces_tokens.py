@@ -88,7 +88,9 @@ def test_authenticate_when_a_character_is_wrong_asks_no_database(position: int) 
     assert len(queries) == 0
 
 
-@pytest.mark.parametrize("clear", ["", "lsh_live_x", "x" * 9000, "lsh_live_éé", "lsh_prod_" + "a" * 12 + "_" + "a" * 38])
+@pytest.mark.parametrize(
+    "clear", ["", "lsh_live_x", "x" * 9000, "lsh_live_éé", "lsh_prod_" + "a" * 12 + "_" + "a" * 38]
+)
 def test_authenticate_when_it_is_no_token_asks_no_database(clear: str) -> None:
     with CaptureQueriesContext(database) as queries:
         assert refusal(clear) == "token is malformed"
@@ -186,7 +188,7 @@ def test_last_used_at_is_written_once_a_minute() -> None:
         ApiToken.objects.update(last_used_at=timezone.now() - timedelta(seconds=61))
     tokens.authenticate(clear, address=None)
     token.refresh_from_db()
-    assert timezone.now() - token.last_used_at < timedelta(seconds=30)
+    assert token.last_used_at is not None and timezone.now() - token.last_used_at < timedelta(seconds=30)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import catalogue
-from masters import batches, create
+from records import batches, create
 from trytond.pool import Pool
 from trytond.transaction import Transaction
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from masters import create
+from records import create
 from trytond.pool import Pool
 
 ZONES = [("Spare parts store", "SPARES"), ("Raw material store", "RAW"), ("Finished goods store", "FG")]

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import company as books
 import documents
 import history
 import locations
@@ -44,16 +45,16 @@ def build(database: str, today: datetime.date, rng: random.Random, say: Callable
 
 def _company(plant: dict[str, Any]) -> dict[str, Any]:
     admin = users.create_admin()
-    found = masters.currencies()
-    company = masters.company(found["USD"])
+    found = books.currencies()
+    company = books.company(found["USD"])
     return {"currencies": found, "company": company, "company_id": company.id, "admin": admin}
 
 
 def _accounts(plant: dict[str, Any]) -> dict[str, Any]:
-    masters.employees(plant["company_id"])
-    masters.chart(plant["company_id"])
-    masters.fiscal_years(plant["company_id"], plant["today"])
-    return masters.terms_and_tax(plant["company_id"])
+    books.employees(plant["company_id"])
+    books.chart(plant["company_id"])
+    books.fiscal_years(plant["company_id"], plant["today"])
+    return books.terms_and_tax(plant["company_id"])
 
 
 def _products(rng: random.Random, plant: dict[str, Any]) -> dict[str, Any]:

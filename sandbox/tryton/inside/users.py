@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from masters import create, xml_id
+from records import create, xml_id
 
 ACCOUNTS: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("accounts.json").read_text())
 
@@ -19,6 +19,7 @@ CONNECTOR_GROUPS = [
     ("stock", "group_stock_force_assignment"),
     ("stock", "group_stock_cancellation"),
     ("product", "group_product_admin"),
+    ("account_product", "group_account_product_admin"),
     ("party", "group_party_admin"),
     ("production", "group_production"),
     ("production", "group_production_admin"),

@@ -1,0 +1,203 @@
+"""Listing: pages of 100 records of the real API beside a plain ModelSerializer, same server, same token, same database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from django_scopes import scope
+
+from benchmarks import measured
+from benchmarks.ground import PROJECT, Ground
+from benchmarks.measured import median
+from benchmarks.processes import BenchmarkError, end_of, running, tree_cpu_seconds, wait_for
+from benchmarks.project import execute, fresh_database, make_customer, worker
+from benchmarks.scripts import SCRIPTS, run_script
+from connections.models import Connection
+from syncs.choices import Mode
+from workspaces.choices import Scope
+from workspaces.tokens import create_token
+
+REAL, PLAIN = "/api/v1/purchase-orders", "/api/v1/plain-orders"
+NAMES = {REAL: "project", PLAIN: "plain-drf"}
+NEXT = {REAL: "cursor", PLAIN: "after"}
+PAGE, PAGES, CONNECTIONS, WORKERS, THREADS = 100, 20, 8, 2, 4
+WARM_UP_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One round of one contestant."""
+
+    contestant: str
+    round: int
+    requests_per_second: float
+    cpu_ms: float  # of the web processes, a request
+    postgres_cpu_ms: float
+    p50_ms: float
+    p99_ms: float
+    kilobytes: float
+
+
+def measure(ground: Ground, *, rounds: int, seconds: float) -> list[Listed]:
+    """Fill both tables, then ask for pages in turns."""
+    ground.upstream("/reset")
+    fresh_database(ground)
+    customer = make_customer(ground)
+    with worker(ground):
+        execute(customer, Mode.INITIAL)
+    run_script(ground, SCRIPTS["plain-django"], "initial", database=PROJECT)
+    ground.settle(PROJECT, vacuum=True)
+    token = _token(customer.connection)
+    results = []
+    with _server(ground) as (port, pid):
+        pages = {path: _pages(port, token, path) for path in (REAL, PLAIN)}
+        for path in pages:
+            asyncio.run(_load(port, token, pages[path], WARM_UP_SECONDS))
+        for number in range(rounds):
+            for path in (PLAIN, REAL):
+                result = _round(ground, number, port, pid, token, path, pages[path], seconds)
+                print(f"{number + 1}  {result.contestant:<13} list         {result.requests_per_second:8.0f} requests/s")
+                measured.keep("list", result)
+                results.append(result)
+    return results
+
+
+def ratio(results: Sequence[Listed]) -> float | None:
+    """Requests a second of the real API as a multiple of the plain one's. None when it was not measured."""
+    if not results:
+        return None
+    real, plain = (
+        median(result.requests_per_second for result in results if result.contestant == NAMES[path])
+        for path in (REAL, PLAIN)
+    )
+    return real / plain
+
+
+def report(results: Sequence[Listed]) -> str:
+    """Medians of both."""
+    heads = ["list of 100", "contestant", "requests/s", "CPU ms", "PG CPU ms", "p50 ms", "p99 ms", "kB"]
+    columns = ("requests_per_second", "cpu_ms", "postgres_cpu_ms", "p50_ms", "p99_ms", "kilobytes")
+    rows = []
+    for name in NAMES.values():
+        group = [result for result in results if result.contestant == name]
+        rows.append(["", name, *(f"{median(getattr(result, column) for result in group):.1f}" for column in columns)])
+    return measured.table(heads, rows)
+
+
+def _token(connection: Connection) -> str:
+    with scope(workspace=connection.workspace_id):
+        _, clear = create_token(
+            workspace=connection.workspace,
+            name="Benchmark",
+            scopes=[Scope.RECORDS_READ],
+            environment=connection.environment,
+            connection_id=connection.pk,
+        )
+    return clear
+
+
+@contextmanager
+def _server(ground: Ground) -> Iterator[tuple[int, int]]:
+    """The platform's web process; port and process id. The socket is ours, so no port is guessed."""
+    log = ground.log("web")
+    gunicorn = [str(Path(sys.executable).with_name("gunicorn")), "config.wsgi:application"]
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        number = listener.fileno()
+        options = ["-k", "gthread", "-w", str(WORKERS), "--threads", str(THREADS), "-b", f"fd://{number}"]
+        with running([*gunicorn, *options], log=log, pass_fds=[number], stdin=subprocess.DEVNULL) as process:
+            port = listener.getsockname()[1]
+
+            def answers() -> bool:
+                if process.poll() is not None:
+                    raise BenchmarkError(f"The web process ended:\n{end_of(log)}")
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=10):
+                        return True
+                except OSError:
+                    return False
+
+            wait_for("the web process", answers, seconds=60)
+            yield port, process.pid
+
+
+def _pages(port: int, token: str, path: str) -> list[str]:
+    """The addresses of the first pages, walked once; each must show a full page of records."""
+    found, target = [], f"{path}?limit={PAGE}"
+    while len(found) < PAGES:
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{target}", headers=_headers(token))
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                body = json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise BenchmarkError(f"{target} answers {error.code}: {error.read(500)!r}") from error
+        if len(body["data"]) != PAGE:
+            raise BenchmarkError(f"{target} shows {len(body['data'])} records instead of {PAGE}.")
+        found.append(target)
+        if body["next_cursor"] is None:
+            break
+        target = f"{path}?limit={PAGE}&{NEXT[path]}={quote(str(body['next_cursor']))}"
+    return found
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}", "Host": "127.0.0.1"}
+
+
+def _round(
+    ground: Ground, number: int, port: int, pid: int, token: str, path: str, pages: list[str], seconds: float
+) -> Listed:
+    cpu, postgres = tree_cpu_seconds(pid), ground.postgres_cpu_seconds()
+    began = time.perf_counter()
+    times, size = asyncio.run(_load(port, token, pages, seconds))
+    elapsed, count = time.perf_counter() - began, len(times)
+    times.sort()
+    return Listed(
+        contestant=NAMES[path],
+        round=number,
+        requests_per_second=count / elapsed,
+        cpu_ms=(tree_cpu_seconds(pid) - cpu) / count * 1000,
+        postgres_cpu_ms=(ground.postgres_cpu_seconds() - postgres) / count * 1000,
+        p50_ms=times[count // 2] * 1000,
+        p99_ms=times[count * 99 // 100] * 1000,
+        kilobytes=size / count / 1000,
+    )
+
+
+async def _load(port: int, token: str, pages: list[str], seconds: float) -> tuple[list[float], int]:
+    """Ask over 8 kept connections, one request in flight on each; (seconds of each request, bytes of all bodies)."""
+    head = "".join(f"{name}: {value}\r\n" for name, value in _headers(token).items())
+    requests = [f"GET {target} HTTP/1.1\r\n{head}\r\n".encode() for target in pages]
+    until = time.perf_counter() + seconds
+    clients = [_client(port, requests[start:] + requests[:start], until) for start in range(CONNECTIONS)]
+    found = await asyncio.gather(*clients)
+    return [taken for times, _ in found for taken in times], sum(size for _, size in found)
+
+
+async def _client(port: int, requests: list[bytes], until: float) -> tuple[list[float], int]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
+    times, size = [], 0
+    try:
+        while (began := time.perf_counter()) < until:
+            writer.write(requests[len(times) % len(requests)])
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith(b"HTTP/1.1 200 "):
+                raise BenchmarkError(f"A list answered {head.partition(os.linesep.encode())[0]!r}.")
+            _, _, rest = head.lower().partition(b"\r\ncontent-length:")
+            size += len(await reader.readexactly(int(rest.partition(b"\r\n")[0])))
+            times.append(time.perf_counter() - began)
+    finally:
+        writer.close()
+    return times, size

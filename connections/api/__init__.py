@@ -1,0 +1,1 @@
+"""Endpoints of this room: parse, call a service, render."""

@@ -1,0 +1,166 @@
+"""Examples of the published schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SYSTEM: dict[str, Any] = {
+    "slug": "tryton",
+    "title": "Tryton",
+    "summary": "Open-source ERP",
+    "docs": "https://docs.tryton.org/",
+    "version": "1",
+    "simulated": False,
+    "entities": ["purchase_order", "vendor"],
+}
+CAPABILITY: dict[str, Any] = {
+    "entity": "vendor",
+    "title": "Vendor",
+    "supported": True,
+    "operations": {
+        "read": {"supported": True, "reason": None, "rules": []},
+        "create": {"supported": False, "reason": "The connector of Tryton does not create a vendor.", "rules": []},
+        "update": {"supported": False, "reason": "The connector of Tryton does not update a vendor.", "rules": []},
+        "delete": {
+            "supported": False,
+            "reason": "The connector of Tryton does not delete a vendor.",
+            "rules": [],
+            "delete_kind": None,
+        },
+    },
+    "changes": {"detection": "since", "touched_by": ["addresses"], "overlap_seconds": 600.0},
+    "read_one": True,
+    "filterable": ["number", "name"],
+    "fields": {"name": {"kind": "string", "readable": True, "writable": False, "writable_in": []}},
+    "note": "",
+}
+ONE_SYSTEM: dict[str, Any] = {
+    **SYSTEM,
+    "config": [
+        {
+            "name": "base_url",
+            "label": "Base url",
+            "help": "Address of the server",
+            "kind": "url",
+            "required": True,
+            "default": None,
+            "choices": [],
+            "is_host": True,
+        }
+    ],
+    "limits": {"per_minute": 300, "concurrency": 4, "reserve_for_operations": 0.2, "page_size": 100},
+    "capabilities": {"vendor": CAPABILITY},
+}
+ERROR: dict[str, Any] = {
+    "code": "AUTHENTICATION_FAILED",
+    "category": "auth",
+    "message": "The system refuses the sign-in.",
+    "who_must_act": "customer",
+    "retryable": False,
+    "action": "Ask the customer for valid credentials, enter them on the connection and save.",
+    "source": {"status": 401, "code": None, "message": None},
+}
+CHECK: dict[str, Any] = {
+    "ok": True,
+    "checks": [
+        {"name": "reachable", "ok": True, "detail": "The system answers.", "code": ""},
+        {"name": "signed_in", "ok": True, "detail": "Signed in as integration.", "code": ""},
+        {"name": "vendor_readable", "ok": True, "detail": "Readable.", "code": ""},
+    ],
+    "error": None,
+}
+FAILED_CHECK: dict[str, Any] = {
+    "ok": False,
+    "checks": [
+        {"name": "reachable", "ok": True, "detail": "The system answers.", "code": ""},
+        {"name": "signed_in", "ok": False, "detail": ERROR["message"], "code": ERROR["code"]},
+    ],
+    "error": ERROR,
+}
+CONNECTION: dict[str, Any] = {
+    "id": "con_01935000000070008000000000000002",
+    "name": "Nordwerk, Kiel plant",
+    "system": "tryton",
+    "environment": "live",
+    "status": "active",
+    "paused": False,
+    "customer_reference": "cust_4711",
+    "metadata": {"region": "north"},
+    "time_zone": "Europe/Berlin",
+    "config": {"base_url": "https://erp.nordwerk.example"},
+    "secrets": ["password"],
+    "ca_certificate": "",
+    "client_certificate": "",
+    "has_client_key": False,
+    "proxy": "",
+    "page_size": None,
+    "account": "integration",
+    "system_version": "8.2",
+    "checked_at": "2026-03-01T08:00:00Z",
+    "error": None,
+    "created_at": "2026-03-01T08:00:00Z",
+    "updated_at": "2026-03-01T08:00:00Z",
+}
+PENDING: dict[str, Any] = {**CONNECTION, "status": "pending", "account": "", "system_version": "", "error": ERROR}
+NEW: dict[str, Any] = {
+    "system": "tryton",
+    "name": CONNECTION["name"],
+    "config": CONNECTION["config"],
+    "secrets": {"password": "..."},
+    "customer_reference": "cust_4711",
+    "metadata": {"region": "north"},
+    "time_zone": "Europe/Berlin",
+}
+CHANGE: dict[str, Any] = {"secrets": {"password": "..."}, "metadata": {"region": None}}
+HEALTH: dict[str, Any] = {
+    "status": "offline",
+    "paused": False,
+    "checked_at": "2026-03-01T08:00:00Z",
+    "account": "integration",
+    "system_version": "8.2",
+    "failures_in_row": 6,
+    "circuit_open_until": "2026-03-02T09:30:00Z",
+    "error": {
+        **ERROR,
+        "code": "CONNECTION_REFUSED",
+        "category": "transient",
+        "message": "erp.nordwerk.example refused the connection: nothing listens on that port, or a firewall rejects it.",
+        "who_must_act": "source",
+        "retryable": True,
+        "action": "Nothing to do: it is tried again by itself. If it lasts, ask who runs the system.",
+        "source": None,
+    },
+}
+_VERSION: dict[str, Any] = {
+    "id": "map_01935000000070008000000000000006",
+    "version": 1,
+    "created_at": "2026-03-01T08:00:00Z",
+    "created_by": "connector",
+}
+MAPPING: dict[str, Any] = {
+    "entity": "vendor",
+    "default": _VERSION,
+    "override": {**_VERSION, "id": "map_01935000000070008000000000000007", "created_by": "token tok_..."},
+    "rows": [
+        {
+            "target": "custom.rating",
+            "source": "x_rating",
+            "transforms": [],
+            "name_source": None,
+            "items": [],
+            "read_only": False,
+            "origin": "override",
+            "removed": False,
+        }
+    ],
+}
+ROWS: dict[str, Any] = {
+    "rows": [
+        {"target": "custom.rating", "source": "x_rating"},
+        {"target": "currency", "source": "currency.code", "transforms": [{"name": "default", "value": "EUR"}]},
+        {"target": "description"},
+    ]
+}
+PREVIEW: dict[str, Any] = {
+    "data": [{"remote_id": "77", "unified": {"name": "Nordring Dichtungen GmbH"}, "error": None, "raw": {"id": 77}}]
+}

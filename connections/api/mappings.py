@@ -1,0 +1,150 @@
+"""How entities of a connection are mapped: see it, override it, try rows on real objects, go back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from connections import services
+from connections.api import examples
+from connections.models import Connection, Mapping
+from connections.serializers import MappingRequestSerializer, MappingSerializer, PreviewSerializer
+from connections.services.previews import preview_mapping
+from connections.views import find_connection
+from core import ids
+from core.api_errors import NotFoundHereError
+from core.errors import NotFoundError
+from integrations.entities import ENTITIES, by_slug
+from workspaces.choices import Scope
+from workspaces.views import ApiView
+
+TAGS = ["mappings"]
+_EXAMPLE = OpenApiExample("Mapping", examples.MAPPING, response_only=True)
+_ROWS = OpenApiExample("Rows", examples.ROWS, request_only=True)
+
+
+class OneMapping(ApiView):
+    """The mapping of one entity."""
+
+    scopes = {
+        "GET": Scope.CONNECTIONS_READ,
+        "PUT": Scope.CONNECTIONS_WRITE,
+        "DELETE": Scope.CONNECTIONS_WRITE,
+    }
+
+    @extend_schema(
+        operation_id="getMapping",
+        tags=TAGS,
+        summary="See how an entity is mapped",
+        description="The rows in force, each from the connector's default or from this connection's override.",
+        responses=MappingSerializer,
+        examples=[_EXAMPLE],
+    )
+    def get(self, request: Request, connection_id: str, entity: str) -> Response:
+        return Response(mapping_body(find_connection(self.token, connection_id), entity_of(entity)))
+
+    @extend_schema(
+        operation_id="setMapping",
+        tags=TAGS,
+        summary="Override how an entity is mapped",
+        description=(
+            "Replaces this connection's override by `rows`, as a new version. A row replaces the default row with the"
+            " same `target`; a row with `target` alone leaves that field out. What was copied is mapped anew by the next"
+            " run, without asking the system."
+        ),
+        request=MappingRequestSerializer,
+        responses=MappingSerializer,
+        examples=[_ROWS, _EXAMPLE],
+    )
+    def put(self, request: Request, connection_id: str, entity: str) -> Response:
+        connection, name = find_connection(self.token, connection_id), entity_of(entity)
+        services.set_mapping(connection, name, _rows(request), by=str(request.user))
+        return Response(mapping_body(connection, name))
+
+    @extend_schema(
+        operation_id="resetMapping",
+        tags=TAGS,
+        summary="Return to the connector's default mapping",
+        responses={200: MappingSerializer},
+        examples=[OpenApiExample("Default", {**examples.MAPPING, "override": None}, response_only=True)],
+    )
+    def delete(self, request: Request, connection_id: str, entity: str) -> Response:
+        connection, name = find_connection(self.token, connection_id), entity_of(entity)
+        services.set_mapping(connection, name, None, by=str(request.user))
+        return Response(mapping_body(connection, name))
+
+
+class PreviewMapping(ApiView):
+    """Rows tried on objects of the system."""
+
+    scopes = {"POST": Scope.CONNECTIONS_WRITE}
+
+    @extend_schema(
+        operation_id="previewMapping",
+        tags=TAGS,
+        summary="Try mapping rows on real objects",
+        description="Reads up to three objects from the system and maps them with `rows` over the default. Stores nothing.",
+        request=MappingRequestSerializer,
+        responses=PreviewSerializer,
+        examples=[_ROWS, OpenApiExample("Preview", examples.PREVIEW, response_only=True)],
+    )
+    def post(self, request: Request, connection_id: str, entity: str) -> Response:
+        connection, name = find_connection(self.token, connection_id), entity_of(entity)
+        return Response({"data": preview_mapping(connection, name, _rows(request))})
+
+
+def entity_of(text: str) -> str:
+    """The entity's name, given as in URLs (`purchase-orders`) or by name (`purchase_order`)."""
+    if text in ENTITIES:
+        return text
+    try:
+        return by_slug(text).describes.name
+    except NotFoundError as error:
+        raise NotFoundHereError(error.detail) from error
+
+
+def mapping_body(connection: Connection, entity: str) -> dict[str, Any]:
+    """The rows in force with their origin; removed ones say so."""
+    effective = services.effective_mapping(connection, entity)
+    own = services.definitions_of(effective.override) if effective.override else {}
+    rows = {**services.definitions_of(effective.default), **own}
+    return {
+        "entity": entity,
+        "default": _version(effective.default),
+        "override": _version(effective.override) if own else None,
+        "rows": [_row(target, definition, overridden=target in own) for target, definition in rows.items()],
+    }
+
+
+def _row(target: str, definition: dict[str, Any], *, overridden: bool) -> dict[str, Any]:
+    return {
+        "target": target,
+        "source": definition.get("source", ""),
+        "transforms": definition.get("transforms", []),
+        "name_source": definition.get("name_source"),
+        "items": definition.get("items", []),
+        "read_only": definition.get("read_only", False),
+        "origin": "override" if overridden else "default",
+        "removed": not definition,
+    }
+
+
+def _version(mapping: Mapping | None) -> dict[str, Any] | None:
+    if mapping is None:
+        return None
+    return {
+        "id": ids.show(Mapping.PREFIX, mapping.pk),
+        "version": mapping.version,
+        "created_at": mapping.created_at,
+        "created_by": mapping.created_by,
+    }
+
+
+def _rows(request: Request) -> list[dict[str, Any]]:
+    serializer = MappingRequestSerializer(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    rows: list[dict[str, Any]] = serializer.validated_data["rows"]
+    return rows

@@ -1,0 +1,272 @@
+"""What this room's endpoints take and give."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from connections.choices import ConnectionStatus
+from connections.models import Connection
+from connections.services.opening import TLS_CLIENT_KEY
+from core import ids
+from core.errors import Category, WhoMustAct
+from core.serializers import StrictSerializer
+from integrations.sdk.connector import Connector
+from integrations.sdk.declarations import ConfigField
+from workspaces.choices import Environment
+
+Plain = serializers.Serializer[Any]
+
+
+class SettingSerializer(Plain):
+    """One setting that a connection of the system takes."""
+
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # the metaclass takes fields out of the class
+    help = serializers.CharField(allow_blank=True)
+    kind = serializers.ChoiceField(choices=["text", "url", "secret", "choice", "integer", "boolean"])
+    required = serializers.BooleanField()  # type: ignore[assignment]
+    default = serializers.JSONField(allow_null=True)
+    choices = serializers.ListField(child=serializers.DictField(), help_text="[{value, label}] of a choice")
+    is_host = serializers.BooleanField(help_text="Changing it demands the secrets again")
+
+
+class LimitsSerializer(Plain):
+    """What the system allows one account."""
+
+    per_minute = serializers.IntegerField(allow_null=True, help_text="Calls a minute; null when the system names none")
+    concurrency = serializers.IntegerField(help_text="Runs at the same time")
+    reserve_for_operations = serializers.FloatField(help_text="Share of the calls that syncs leave to writes")
+    page_size = serializers.IntegerField(help_text="Most records a page")
+
+
+class SystemSerializer(Plain):
+    """A system that can be connected."""
+
+    slug = serializers.CharField()
+    title = serializers.CharField()
+    summary = serializers.CharField(allow_blank=True)
+    docs = serializers.CharField(allow_blank=True, help_text="The vendor's or our page about it")
+    version = serializers.CharField(help_text="Of our connector")
+    simulated = serializers.BooleanField(help_text="Tested against a simulator of ours, not the real system")
+    entities = serializers.ListField(child=serializers.CharField())
+
+
+class OneSystemSerializer(SystemSerializer):
+    """A system with all it takes and can do."""
+
+    config = SettingSerializer(many=True)
+    limits = LimitsSerializer()
+    capabilities = serializers.DictField(help_text="Entity -> operations, changes, filterable, fields")
+
+
+class SystemListSerializer(Plain):
+    """The catalogue, whole."""
+
+    data = SystemSerializer(many=True)  # type: ignore[assignment]
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class ErrorSerializer(Plain):
+    """What failed last, and what to do."""
+
+    code = serializers.CharField()
+    category = serializers.ChoiceField(choices=[category.value for category in Category])
+    message = serializers.CharField()
+    who_must_act = serializers.ChoiceField(choices=[who.value for who in WhoMustAct])
+    retryable = serializers.BooleanField()
+    action = serializers.CharField(help_text="What to press or do next, in one sentence")
+    source = serializers.DictField(allow_null=True, help_text="{status, code, message} of the system")  # type: ignore[assignment]
+
+
+class CheckSerializer(Plain):
+    """One thing that was tried: reachable, signed_in, <entity>_readable."""
+
+    name = serializers.CharField()
+    ok = serializers.BooleanField()
+    detail = serializers.CharField()
+    code = serializers.CharField(allow_blank=True, help_text="Of the error; empty when it went well")
+
+
+class CheckOutcomeSerializer(Plain):
+    """How trying the connection out went."""
+
+    ok = serializers.BooleanField(help_text="Everything went well")
+    checks = CheckSerializer(many=True)
+    error = ErrorSerializer(allow_null=True)
+
+
+class ConnectionSerializer(Plain):
+    """A connection. Secrets are never shown, only which there are."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    system = serializers.CharField()
+    environment = serializers.ChoiceField(choices=Environment.choices)
+    status = serializers.ChoiceField(choices=ConnectionStatus.choices)
+    paused = serializers.BooleanField()
+    customer_reference = serializers.CharField(allow_blank=True)
+    metadata = serializers.DictField()
+    time_zone = serializers.CharField()
+    config = serializers.DictField()
+    secrets = serializers.ListField(child=serializers.CharField(), help_text="Names of the secrets that are stored")
+    ca_certificate = serializers.CharField(allow_blank=True)
+    client_certificate = serializers.CharField(allow_blank=True)
+    has_client_key = serializers.BooleanField()
+    proxy = serializers.CharField(allow_blank=True)
+    page_size = serializers.IntegerField(allow_null=True)
+    account = serializers.CharField(allow_blank=True, help_text="Who we are there, as the system said")
+    system_version = serializers.CharField(allow_blank=True)
+    checked_at = serializers.DateTimeField(allow_null=True)
+    error = ErrorSerializer(allow_null=True)
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class CheckedConnectionSerializer(ConnectionSerializer):
+    """A connection that was just saved, with how trying it out went."""
+
+    check = CheckOutcomeSerializer(allow_null=True, help_text="Null when nothing was changed that calls depend on")
+
+
+class ConnectionListSerializer(Plain):
+    """A page of connections, newest first."""
+
+    data = ConnectionSerializer(many=True)  # type: ignore[assignment]
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class HealthSerializer(Plain):
+    """How a connection fares."""
+
+    status = serializers.ChoiceField(choices=ConnectionStatus.choices)
+    paused = serializers.BooleanField()
+    checked_at = serializers.DateTimeField(allow_null=True)
+    account = serializers.CharField(allow_blank=True)
+    system_version = serializers.CharField(allow_blank=True)
+    failures_in_row = serializers.IntegerField(help_text="Transient failures since the last good call")
+    circuit_open_until = serializers.DateTimeField(allow_null=True, help_text="No calls before then, but one probe")
+    error = ErrorSerializer(allow_null=True)
+
+
+class ConnectionChangeSerializer(StrictSerializer):
+    """What may be changed."""
+
+    name = serializers.CharField(max_length=120, help_text="How your people call it")
+    config = serializers.DictField(help_text="The system's settings; see /systems/{slug}")
+    secrets = serializers.DictField(
+        child=serializers.CharField(allow_null=True, allow_blank=True, trim_whitespace=False, max_length=20_000),
+        help_text="Passwords and keys by name; encrypted, never shown again",
+    )
+    customer_reference = serializers.CharField(max_length=120, allow_blank=True, help_text="Your id of the customer")
+    metadata = serializers.DictField(help_text="Free JSON object of yours")
+    time_zone = serializers.CharField(max_length=64, help_text="Of times the system writes without one: Europe/Berlin")
+    ca_certificate = serializers.CharField(allow_blank=True, help_text="PEM of the customer's own authority")
+    client_certificate = serializers.CharField(allow_blank=True, help_text="PEM, if the server asks for one")
+    client_key = serializers.CharField(allow_blank=True, help_text="PEM of its key; encrypted, never shown again")
+    proxy = serializers.CharField(max_length=300, allow_blank=True, help_text="http://host:port to go through")
+    page_size = serializers.IntegerField(min_value=1, max_value=10_000, allow_null=True, help_text="Records a page")
+
+    def get_fields(self) -> dict[str, Any]:
+        fields = super().get_fields()
+        for name, field in fields.items():
+            field.required = name in self.required_fields
+        return fields
+
+    required_fields: frozenset[str] = frozenset()
+
+
+class NewConnectionSerializer(ConnectionChangeSerializer):
+    """A connection to be made, in the environment of the token."""
+
+    system = serializers.CharField(max_length=60, help_text="Slug of the catalogue")
+    required_fields = frozenset({"system", "name", "config"})
+
+
+class MappingRowSerializer(Plain):
+    """One row in force."""
+
+    target = serializers.CharField(help_text="Unified field, or custom.<name>")
+    source = serializers.CharField(allow_blank=True, help_text="Path or JMESPath into the system's object")  # type: ignore[assignment]
+    transforms = serializers.ListField(child=serializers.DictField())
+    name_source = serializers.CharField(allow_null=True, help_text="Of a reference: where the shown name is")
+    items = serializers.ListField(child=serializers.DictField(), help_text="Rows of each object of a list")
+    read_only = serializers.BooleanField()  # type: ignore[assignment]
+    origin = serializers.ChoiceField(choices=["default", "override"])
+    removed = serializers.BooleanField(help_text="The override leaves this field out")
+
+
+class MappingVersionSerializer(Plain):
+    """A frozen version of a mapping."""
+
+    id = serializers.CharField()
+    version = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+    created_by = serializers.CharField(allow_blank=True)
+
+
+class MappingSerializer(Plain):
+    """How one entity of a connection is mapped."""
+
+    entity = serializers.CharField()
+    default = MappingVersionSerializer()
+    override = MappingVersionSerializer(allow_null=True)
+    rows = MappingRowSerializer(many=True)
+
+
+class MappingRequestSerializer(StrictSerializer):
+    """An override, whole."""
+
+    rows = serializers.ListField(
+        max_length=200,
+        help_text="Rows as shown, with `target` and what differs; a row with `target` alone leaves that field out",
+    )
+
+
+class PreviewSerializer(Plain):
+    """What objects of the system become with the rows."""
+
+    data = serializers.ListField(child=serializers.DictField(), help_text="[{remote_id, unified, error, raw}]")  # type: ignore[assignment]
+
+
+def system_body(connector: type[Connector]) -> dict[str, Any]:
+    """A system as the catalogue lists it."""
+    return {
+        "slug": connector.slug,
+        "title": connector.title,
+        "summary": connector.summary,
+        "docs": connector.docs,
+        "version": connector.version,
+        "simulated": connector.simulated,
+        "entities": list(connector.resources()),
+    }
+
+
+def setting_body(field: ConfigField) -> dict[str, Any]:
+    """A setting as a form needs it."""
+    return {
+        "name": field.name,
+        "label": field.title,
+        "help": field.help,
+        "kind": field.kind,
+        "required": field.required,
+        "default": field.default,
+        "choices": [{"value": value, "label": label} for value, label in field.choices],
+        "is_host": field.is_host,
+    }
+
+
+def connection_body(connection: Connection, secrets: frozenset[str]) -> dict[str, Any]:
+    """A connection as the API shows it; `secrets` are the names of those that are stored."""
+    plain = (
+        "name", "system", "environment", "status", "paused", "customer_reference", "metadata", "time_zone", "config",
+        "ca_certificate", "client_certificate", "proxy", "page_size", "account", "system_version", "checked_at",
+        "error", "created_at", "updated_at",
+    )  # fmt: skip
+    return {
+        "id": ids.show(Connection.PREFIX, connection.pk),
+        **{name: getattr(connection, name) for name in plain},
+        "secrets": sorted(secrets - {TLS_CLIENT_KEY}),
+        "has_client_key": TLS_CLIENT_KEY in secrets,
+    }

@@ -1,0 +1,105 @@
+"""Vendors: every party, for Tryton marks none of them as a supplier."""
+
+from __future__ import annotations
+
+from integrations.entities import Vendor
+from integrations.sdk.declarations import Field, Resource, Since
+
+READ = (
+    "name",
+    "code",
+    "active",
+    "create_date",
+    "last_modified_at",
+    "email",
+    "phone",
+    "mobile",
+    "website",
+    "lang.code",
+    "categories.name",
+    "tax_identifier.code",
+    "supplier_currency.code",
+    "supplier_payment_term.name",
+    "addresses.sequence",
+    "addresses.party_name",
+    "addresses.street",
+    "addresses.city",
+    "addresses.postal_code",
+    "addresses.subdivision.name",
+    "addresses.country.code",
+    "addresses.country.name",
+    "addresses.invoice",
+    "addresses.delivery",
+    "addresses.active",
+    "addresses.last_modified_at",
+    "contact_mechanisms.sequence",
+    "contact_mechanisms.type",
+    "contact_mechanisms.name",
+    "contact_mechanisms.value",
+    "contact_mechanisms.active",
+    "contact_mechanisms.last_modified_at",
+    "identifiers.type",
+    "identifiers.code",
+    "identifiers.last_modified_at",
+)
+# Flags are true and false, on SQLite 1 and 0.
+ACTIVE = {"1": "active", "true": "active", "0": "inactive", "false": "inactive"}
+IS_ACTIVE = "active!=`0` && active!=`false`"
+_USES = {
+    f"{yes}/{no}": kind
+    for on, off in (("1", "0"), ("true", "false"))
+    for yes, no, kind in ((on, on, "main"), (on, off, "billing"), (off, on, "shipping"), (off, off, "other"))
+}
+
+vendors = Resource(
+    Vendor,
+    path="party.party",
+    parameters={"fields": READ},
+    changes=Since(
+        "changed_at",
+        parameter="last_modified_at",
+        touched_by=("deleted addresses, contacts and identifiers", "names of categories, countries and payment terms"),
+    ),
+    note="Tryton does not mark suppliers: every party is read, customers and the company itself included.",
+    fields=(
+        Field("number", "code"),
+        Field("name", "name"),
+        Field("status", "active", values=ACTIVE),
+        Field("remote_status", "active", read_only=True),
+        Field("category", "categories[].name", transforms=({"name": "join", "separator": ", "},)),
+        Field("email", "email"),
+        Field("phone", "phone || mobile"),
+        Field("website", "website"),
+        Field("tax_id", "tax_identifier.code"),
+        Field("currency", "supplier_currency.code"),
+        Field("payment_terms", "supplier_payment_term.name"),
+        Field("language", "lang.code"),
+        Field(
+            "addresses",
+            f"addresses[?{IS_ACTIVE}]",
+            items=(
+                Field("id", "id"),
+                Field("kind", "join('/', [to_string(invoice), to_string(delivery)])", values=_USES),
+                Field("name", "party_name"),
+                Field("street", "street"),
+                Field("city", "city"),
+                Field("region", "subdivision.name"),
+                Field("postal_code", "postal_code"),
+                Field("country_code", "country.code"),
+                Field("country", "country.name"),
+            ),
+        ),
+        Field(
+            "contacts",
+            f"contact_mechanisms[?{IS_ACTIVE} && (type=='email' || type=='phone' || type=='mobile')]",
+            items=(
+                Field("id", "id"),
+                Field("name", "name"),
+                Field("email", "[@][?type=='email'] | [0].value"),
+                Field("phone", "[@][?type!='email'] | [0].value"),
+            ),
+        ),
+        Field("remote_created_at", "create_date", read_only=True),
+        Field("remote_updated_at", "changed_at", read_only=True),
+    ),
+)

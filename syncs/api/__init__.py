@@ -1,0 +1,1 @@
+"""Endpoints of this room: sync status, syncs, runs, and the unified records."""

@@ -1,0 +1,124 @@
+"""How rows of this room are shown, in the API and by the commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from connections.models import Connection
+from core.ids import show
+from integrations.entities import ENTITIES
+from syncs.engine.outcomes import counts
+from syncs.models import QuarantinedRecord, Suspect, Sync, SyncRun
+from syncs.services import ConnectionSyncStatus, EntitySyncStatus
+
+_ERROR = ("code", "message", "who_must_act", "retryable", "action")
+
+
+def status_body(status: ConnectionSyncStatus) -> dict[str, Any]:
+    """The sync status of a connection."""
+    return {
+        "connection_id": show(Connection.PREFIX, status.connection_id),
+        "connection_name": status.connection_name,
+        "system": status.system,
+        "connection_status": str(status.connection_status),
+        "status": str(status.status),
+        "last_successful_sync_at": status.last_successful_sync_at,
+        "next_scheduled_sync_at": status.next_scheduled_sync_at,
+        "errors": [{"entity": error.get("entity"), **_error(error)} for error in status.errors],
+        "entities": [_entity_body(entity) for entity in status.entities],
+    }
+
+
+def _entity_body(status: EntitySyncStatus) -> dict[str, Any]:
+    return {
+        "entity": status.entity,
+        "sync_id": show(Sync.PREFIX, status.sync_id),
+        "run_id": show(SyncRun.PREFIX, status.run_id),
+        "status": str(status.status),
+        "last_successful_sync_at": status.last_successful_sync_at,
+        "next_scheduled_sync_at": status.next_scheduled_sync_at,
+        "is_initial_sync": status.is_initial_sync,
+        "phase": status.phase,
+        "progress": status.progress,
+        "counts": status.counts,
+        "data_as_of": status.data_as_of,
+        "stale": status.stale,
+        "error": _error(status.error) if status.error else None,
+    }
+
+
+def _error(error: dict[str, Any]) -> dict[str, Any]:
+    return {name: error.get(name) for name in _ERROR}
+
+
+def sync_body(sync: Sync, state: str) -> dict[str, Any]:
+    """A standing order; `state` as `syncs.states` derives it."""
+    return {
+        "id": show(Sync.PREFIX, sync.pk),
+        "connection_id": show(Connection.PREFIX, sync.connection_id),
+        "entity": sync.entity,
+        "status": state,
+        "enabled": sync.enabled,
+        "paused": sync.paused,
+        "interval_seconds": sync.interval_seconds,
+        "full_interval_seconds": sync.full_interval_seconds,
+        "history_days": sync.history_days,
+        "history_from": sync.history_from,
+        "data_as_of": sync.data_as_of,
+        "initial_completed_at": sync.initial_completed_at,
+        "last_success_at": sync.last_success_at,
+        "next_run_at": sync.next_run_at,
+        "next_full_at": sync.next_full_at,
+        "requested_mode": sync.requested_mode or None,
+        "failures_in_row": sync.failures_in_row,
+        "created_at": sync.created_at,
+    }
+
+
+def run_body(run: SyncRun) -> dict[str, Any]:
+    """An execution of a sync."""
+    reviewed = {"decision": run.review, "at": run.reviewed_at, "by": run.reviewed_by} if run.review else None
+    return {
+        "id": show(SyncRun.PREFIX, run.pk),
+        "sync_id": show(Sync.PREFIX, run.sync_id),
+        "connection_id": show(Connection.PREFIX, run.connection_id),
+        "entity": run.sync.entity,
+        "mode": run.mode,
+        "status": run.status,
+        "phase": run.phase or None,
+        "trigger": run.trigger,
+        "triggered_by": run.triggered_by,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "waits_until": run.due_at if run.status == "waiting" else None,
+        "cancel_requested": run.cancel_requested,
+        "window": {"since": run.window_since, "until": run.window_until},
+        "progress": {"done": run.read_count, "total": run.total},
+        "counts": counts(run),
+        "error": run.error,
+        "review": reviewed,
+    }
+
+
+def quarantined_body(item: QuarantinedRecord, *, entity: str, raw: bool) -> dict[str, Any]:
+    """An object that could not be copied. Its bytes may be no JSON and no text, so they are shown as a string."""
+    body = {
+        "id": show(QuarantinedRecord.PREFIX, item.pk),
+        "record_id": show(ENTITIES[entity].describes.id_prefix, item.record_id),
+        "remote_id": item.remote_id,
+        "code": item.code,
+        "detail": item.detail,
+        "attempts": item.attempts,
+        "first_seen_at": item.first_seen_at,
+        "last_seen_at": item.last_seen_at,
+    }
+    return {**body, "raw": bytes(item.raw).decode(errors="replace")} if raw else body
+
+
+def suspect_body(suspect: Suspect, *, entity: str) -> dict[str, Any]:
+    """A record held back for review."""
+    return {
+        "record_id": show(ENTITIES[entity].describes.id_prefix, suspect.record_id),
+        "remote_id": suspect.remote_id,
+    }

@@ -1,0 +1,184 @@
+"""Unified records: one list and one detail view for each entity.
+
+This is the hot path: four statements a request (token, connection, freshness, page), and the answer is joined as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar, cast
+from uuid import UUID
+
+import orjson
+from django.http import HttpResponse
+from rest_framework.request import Request
+
+from connections.services import connector_of
+from connections.views import ConnectionScopedView
+from core import ids
+from core.api_errors import NotFoundHereError
+from core.errors import NotSupportedError
+from core.json import RawJson, dumps
+from core.pagination import decode_cursor, encode_cursor, filters_of, limit_from
+from core.parameters import boolean_from, text_from
+from integrations.entities import ENTITIES, Entity, FieldSpec
+from syncs.api.filters import Shown, selection_from, shown_from
+from syncs.choices import SyncState
+from syncs.records import (
+    Freshness,
+    Row,
+    Selection,
+    as_texts,
+    as_texts_with_raw,
+    raw_json,
+    read_freshness,
+    read_records,
+)
+from workspaces.choices import Scope
+
+MAX_CURSOR_CHARACTERS = 4096
+_NEVER = Freshness(is_shared=True, data_as_of=None, state=SyncState.NEVER_SYNCED.value)
+
+
+class RecordView(ConnectionScopedView):
+    """What the views of records share."""
+
+    scopes = {"GET": Scope.RECORDS_READ}
+    entity: ClassVar[type[Entity]]
+
+    def freshness(self) -> Freshness:
+        """The state of the copy. NotSupportedError when the system has no such entity, or it is not shared."""
+        name = self.entity.describes.name
+        connector_of(self.connection).resource(name)
+        whose = self.connection
+        found = read_freshness(workspace_id=whose.workspace_id, connection_id=whose.pk, entity=name) or _NEVER
+        if not found.is_shared:
+            raise NotSupportedError(
+                f"This connection does not share its {self.entity.describes.plural.replace('_', ' ')}; its sync is"
+                " disabled.",
+                code="ENTITY_NOT_SHARED",
+            )
+        return found
+
+    def read(
+        self,
+        selection: Selection,
+        entity: type[Entity],
+        *,
+        limit: int,
+        after: tuple[datetime, UUID] | None = None,
+        with_raw: bool = False,
+    ) -> list[Row]:
+        """Records of this connection."""
+        return read_records(
+            selection,
+            workspace_id=self.connection.workspace_id,
+            connection_id=self.connection.pk,
+            entity=entity.describes.name,
+            limit=limit,
+            after=after,
+            with_raw=with_raw,
+        )
+
+    def texts(self, rows: Sequence[Row], shown: Shown) -> list[str]:
+        """The records as JSON texts; parsed only where references are to be expanded."""
+        if shown.expand:
+            return self._expanded(rows, shown)
+        return as_texts_with_raw(rows) if shown.raw else as_texts(rows)
+
+    def _expanded(self, rows: Sequence[Row], shown: Shown) -> list[str]:
+        records = [orjson.loads(text) for text in as_texts(rows)]
+        for field in shown.expand:
+            found = self._targets(field, records)
+            for record in records:
+                reference = record[field.name]
+                if reference and reference["id"] in found:
+                    record[field.name] = RawJson(found[reference["id"]])
+        if shown.raw:
+            for record, row in zip(records, rows, strict=True):
+                record["raw"] = RawJson(raw_json(row[4]))
+        return [dumps(record) for record in records]
+
+    def _targets(self, field: FieldSpec, records: list[dict[str, Any]]) -> dict[str, str]:
+        """Shown id -> text of the records referred to, in one statement. Those not copied (yet) are not there."""
+        entity = ENTITIES[field.target or ""]
+        prefix = entity.describes.id_prefix
+        wanted = {record[field.name]["id"] for record in records if record[field.name]}
+        pks = [pk for shown_id in wanted if shown_id and (pk := ids.read(prefix, shown_id))]
+        if not pks:
+            return {}
+        rows = self.read(Selection(ids=pks, include_deleted=True), entity, limit=len(pks))
+        shown_ids = (f"{prefix}_{row[0].replace('-', '')}" for row in rows)
+        return dict(zip(shown_ids, as_texts(rows), strict=True))
+
+
+class RecordList(RecordView):
+    """A page of records in order of their last change."""
+
+    def get(self, request: Request) -> HttpResponse:
+        limit, shown = limit_from(request), shown_from(request, self.entity)
+        selection = selection_from(request, self.entity, self.connection.pk)
+        after = self._cursor(request)
+        freshness = self.freshness()
+        rows = self.read(selection, self.entity, limit=limit + 1, after=after, with_raw=shown.raw)
+        more, rows = len(rows) > limit, rows[:limit]
+        meta = {"data_as_of": freshness.data_as_of, "sync_status": freshness.state}
+        tail = dumps({"next_cursor": self._next(request, rows[-1]) if more else None, "meta": meta})
+        return _json(f'{{"data":[{",".join(self.texts(rows, shown))}],{tail[1:]}')
+
+    def _cursor(self, request: Request) -> tuple[datetime, UUID] | None:
+        text = text_from(request, "cursor", max_length=MAX_CURSOR_CHARACTERS)
+        if text is None:
+            return None
+        values = decode_cursor(text, (datetime, UUID), purpose=self._purpose, filters=_bound(request))
+        return cast(tuple[datetime, UUID], values)
+
+    def _next(self, request: Request, last: Row) -> str:
+        position = (datetime.fromisoformat(last[1]), UUID(last[0]))
+        return encode_cursor(position, purpose=self._purpose, filters=_bound(request))
+
+    @property
+    def _purpose(self) -> str:
+        return f"{self.entity.describes.name} of {self.connection.pk}"
+
+
+class OneRecord(RecordView):
+    """One record. Its version is its ETag, as long as nothing else is shown with it."""
+
+    def get(self, request: Request, record_id: str) -> HttpResponse:
+        shown = shown_from(request, self.entity)
+        include_deleted = boolean_from(request, "include_deleted")
+        self.freshness()
+        described = self.entity.describes
+        pk = ids.read(described.id_prefix, record_id)
+        rows = []
+        if pk is not None:
+            selection = Selection(ids=[pk], include_deleted=include_deleted)
+            rows = self.read(selection, self.entity, limit=1, with_raw=shown.raw)
+        if not rows:
+            raise NotFoundHereError(f"There is no such {described.title.lower()} in this connection.")
+        (text,) = self.texts(rows, shown)
+        if shown.raw or shown.expand:
+            return _json(text)
+        etag = f'"{rows[0][3].rpartition(":")[2]}"'
+        if _knows(request, etag):
+            return HttpResponse(status=304, headers={"ETag": etag})
+        return _json(text, {"ETag": etag})
+
+
+def _json(text: str, headers: dict[str, str] | None = None) -> HttpResponse:
+    return HttpResponse(text.encode(), content_type="application/json", headers=headers)
+
+
+def _bound(request: Request) -> dict[str, list[str]]:
+    """The filters a cursor belongs to. However the connection was named, it is part of the cursor's purpose."""
+    filters = filters_of(request, ignore=("cursor", "limit", "connection"))
+    filters.pop("X-Connection-Id", None)
+    return filters
+
+
+def _knows(request: Request, etag: str) -> bool:
+    """Whether `If-None-Match` names the tag (RFC 9110, section 13.1.2: compared weakly)."""
+    given = [tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")]
+    return etag in given or given == ["*"]

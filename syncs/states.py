@@ -1,0 +1,44 @@
+"""The derived states as SQL, for lists that filter by them and for the hot read path.
+
+They say the same as `syncs.services.status`, which explains them; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from django.db.models import CharField
+from django.db.models.expressions import RawSQL
+
+from syncs.choices import ACTIVE, RunStatus, SyncState
+
+_ACTIVE = ", ".join(f"'{status}'" for status in ACTIVE)
+_NOT_TELLING = f"{_ACTIVE}, '{RunStatus.CANCELLED}'"
+_ORDER = ", ".join(f"'{state}'" for state in SyncState)
+
+SYNC_STATE = f"""(SELECT CASE
+    WHEN syncs_sync.paused OR c.paused OR c.health = 'disconnected' THEN '{SyncState.PAUSED}'
+    WHEN c.health = 'needs_reauth' THEN '{SyncState.NEEDS_REAUTH}'
+    WHEN EXISTS (SELECT FROM syncs_syncrun r WHERE r.sync_id = syncs_sync.id AND r.status IN ({_ACTIVE}))
+        THEN '{SyncState.IN_PROGRESS}'
+    WHEN (SELECT r.status FROM syncs_syncrun r WHERE r.sync_id = syncs_sync.id AND r.status NOT IN ({_NOT_TELLING})
+        ORDER BY r.created_at DESC LIMIT 1) = '{RunStatus.FAILED}' THEN '{SyncState.FAILED}'
+    WHEN EXISTS (SELECT FROM syncs_syncrun r WHERE r.sync_id = syncs_sync.id AND r.status = '{RunStatus.NEEDS_REVIEW}')
+        THEN '{SyncState.NEEDS_REVIEW}'
+    WHEN syncs_sync.last_success_at IS NULL THEN '{SyncState.NEVER_SYNCED}'
+    ELSE '{SyncState.COMPLETED}' END
+FROM connections_connection c WHERE c.id = syncs_sync.connection_id)"""  # noqa: S608 (our own text)
+"""The state of a row of syncs_sync, which must stand in the query under its own name."""
+
+CONNECTION_STATE = f"""(CASE
+    WHEN connections_connection.paused OR connections_connection.health = 'disconnected' THEN '{SyncState.PAUSED}'
+    WHEN connections_connection.health = 'needs_reauth' THEN '{SyncState.NEEDS_REAUTH}'
+    ELSE coalesce((SELECT of_entity.state
+        FROM (SELECT {SYNC_STATE} AS state FROM syncs_sync
+            WHERE syncs_sync.connection_id = connections_connection.id AND syncs_sync.enabled) AS of_entity
+        ORDER BY of_entity.state = '{SyncState.PAUSED}', array_position(ARRAY[{_ORDER}], of_entity.state) LIMIT 1),
+        '{SyncState.NEVER_SYNCED}') END)"""  # noqa: S608 (our own text)
+"""The state of a row of connections_connection: of its shared entities the first that applies."""
+
+
+def as_expression(state: str) -> RawSQL:
+    """One of the two above for annotate() and alias()."""
+    return RawSQL(state, [], CharField())  # noqa: S611 (our own text)
