@@ -69,7 +69,9 @@ def measure(ground: Ground, *, rounds: int, seconds: float) -> list[Listed]:
         for number in range(rounds):
             for path in (PLAIN, REAL):
                 result = _round(ground, number, port, pid, token, path, pages[path], seconds)
-                print(f"{number + 1}  {result.contestant:<13} list         {result.requests_per_second:8.0f} requests/s")
+                print(
+                    f"{number + 1}  {result.contestant:<13} list         {result.requests_per_second:8.0f} requests/s"
+                )
                 measured.keep("list", result)
                 results.append(result)
     return results
@@ -135,7 +137,8 @@ def _server(ground: Ground) -> Iterator[tuple[int, int]]:
 
 def _pages(port: int, token: str, path: str) -> list[str]:
     """The addresses of the first pages, walked once; each must show a full page of records."""
-    found, target = [], f"{path}?limit={PAGE}"
+    found: list[str] = []
+    target = f"{path}?limit={PAGE}"
     while len(found) < PAGES:
         request = urllib.request.Request(f"http://127.0.0.1:{port}{target}", headers=_headers(token))
         try:
@@ -188,7 +191,8 @@ async def _load(port: int, token: str, pages: list[str], seconds: float) -> tupl
 
 async def _client(port: int, requests: list[bytes], until: float) -> tuple[list[float], int]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
-    times, size = [], 0
+    times: list[float] = []
+    size = 0
     try:
         while (began := time.perf_counter()) < until:
             writer.write(requests[len(times) % len(requests)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 
 
@@ -23,6 +25,8 @@ class Order(models.Model):
     custom = models.JSONField()
     updated_at = models.DateTimeField()
     deleted = models.BooleanField()
+
+    objects: ClassVar[models.Manager[Order]] = models.Manager()
 
     class Meta:
         db_table = "plain_orders"

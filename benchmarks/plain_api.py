@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import BasePagination
 from rest_framework.renderers import JSONRenderer
@@ -31,9 +29,7 @@ class OrderSerializer(ModelSerializer[Order]):
 class Keyset(BasePagination):
     """`?limit=&after=` by primary key: the cheapest paging there is, so that only the rendering is compared."""
 
-    def paginate_queryset(
-        self, queryset: QuerySet[Order], request: Request, view: APIView | None = None
-    ) -> Sequence[Order]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         limit, after = int(request.query_params.get("limit", 100)), int(request.query_params.get("after", 0))
         return list(queryset.filter(id__gt=after).order_by("id")[:limit])
 

@@ -1,6 +1,6 @@
 """The way most teams write it: requests, .json(), map, then bulk_create(update_conflicts=True), one call a page.
 
-    python -m benchmarks.plain_django --url URL --dsn DSN --phase initial|unchanged|changed|incremental
+python -m benchmarks.plain_django --url URL --dsn DSN --phase initial|unchanged|changed|incremental
 """
 
 from __future__ import annotations
@@ -28,7 +28,12 @@ def configure(dsn: str) -> None:
         "PASSWORD": unquote(at.password or ""),
         "NAME": at.path.lstrip("/"),
     }
-    settings.configure(USE_TZ=True, INSTALLED_APPS=["benchmarks"], DATABASES={"default": database})
+    settings.configure(
+        USE_TZ=True,
+        INSTALLED_APPS=["benchmarks"],
+        DATABASES={"default": database},
+        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+    )
     django.setup()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 CHECKOUT = Path(__file__).resolve().parent.parent
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 STOP_SECONDS = 30.0
+SNAPSHOTS = 5
 
 
 class BenchmarkError(Exception):
@@ -71,15 +72,17 @@ def cpu_seconds(pid: int) -> float:
 
 
 def tree_cpu_seconds(root: int) -> float:
-    """CPU of a process, its living descendants, and those it has waited for."""
-    processes = _processes()
-    total, todo = 0.0, [root]
-    while todo:
-        pid = todo.pop()
-        if pid in processes:
-            total += processes[pid][1] + processes[pid][2]
-        todo += [child for child, (parent, _, _) in processes.items() if parent == pid]
-    return total
+    """CPU of a process, its living descendants, and those they have waited for.
+
+    A process that ends while /proc is read would count twice or not at all: read again until none did.
+    """
+    found = _tree(root)
+    for _ in range(SNAPSHOTS):
+        again = _tree(root)
+        if again.keys() == found.keys() and all(again[pid][2] == found[pid][2] for pid in found):
+            break
+        found = again
+    return sum(own + waited_for for _, own, waited_for in found.values())
 
 
 def forget_peak(pid: int) -> None:
@@ -94,6 +97,17 @@ def wait_for(what: str, ready: Any, *, seconds: float, every: float = 0.05) -> A
         if time.monotonic() > deadline:
             raise BenchmarkError(f"Waited {seconds:.0f} s in vain for {what}.")
         time.sleep(every)
+    return found
+
+
+def _tree(root: int) -> dict[int, tuple[int, float, float]]:
+    processes = _processes()
+    found, todo = {}, [root]
+    while todo:
+        pid = todo.pop()
+        if pid in processes:
+            found[pid] = processes[pid]
+        todo += [child for child, (parent, _, _) in processes.items() if parent == pid]
     return found
 
 

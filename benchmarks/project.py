@@ -42,8 +42,8 @@ CLAIM_SECONDS, PHASE_SECONDS, POLL_SECONDS = 60.0, 900.0, 0.1
 _ROWS = "SELECT count(*), count(*) FILTER (WHERE version > 1) FROM syncs_record WHERE deleted_at IS NULL"
 _EVENTS = """SELECT type, sum(json_array_length(body::json -> 'data' -> 'ids')) FROM workspaces_event
 WHERE type LIKE 'record.%%' AND body::json ->> 'origin_run' = %s GROUP BY type"""
-_COMMITTED = """SELECT extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8,
-    extract(epoch FROM finished_at - started_at)::float8 FROM syncs_syncrun WHERE id = %s"""
+# The row of a run was written last by its final transaction.
+_COMMITTED = "SELECT extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 FROM syncs_syncrun WHERE id = %s"
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,19 @@ def make_customer(ground: Ground) -> Customer:
 def worker(ground: Ground) -> Iterator[int]:
     """A worker as in production, with one child; the child's process id, in which runs execute."""
     log = ground.log("worker")
+    log.unlink(missing_ok=True)
     celery = [str(Path(sys.executable).with_name("celery")), "-A", "config", "worker"]
     with running([*celery, "--queues", "sync", "--pool", "prefork", "--concurrency", "1"], log=log) as process:
 
-        def child() -> int | None:
+        def ready() -> bool:
             if process.poll() is not None:
                 raise BenchmarkError(f"The worker ended:\n{end_of(log)}")
-            return next(iter(children(process.pid)), None)
+            return b" ready." in log.read_bytes()
 
-        yield wait_for("the worker's child", child, seconds=60)
+        # Until then it may have other, passing children.
+        wait_for("the worker", ready, seconds=60)
+        (child,) = children(process.pid)
+        yield child
 
 
 def execute(customer: Customer, mode: Mode) -> SyncRun:
@@ -138,7 +142,7 @@ class ProjectContestant:
         self._check(phase, run, records)
         with database.cursor() as cursor:
             cursor.execute(_COMMITTED, [run.pk])
-            committed_at, _ = cursor.fetchone()
+            (committed_at,) = cursor.fetchone()
         seconds = committed_at - first_request_at
         return Measured(NAME, phase, self.repetition, records, seconds, cpu, postgres, peak)
 

@@ -28,7 +28,9 @@ def measure(
 
 def _repetition(ground: Ground, name: str, repetition: int, phases: Sequence[str]) -> list[Measured]:
     ground.upstream("/reset")
-    made = ProjectContestant(ground, repetition) if name == NAME else ScriptContestant(ground, SCRIPTS[name], repetition)
+    made = (
+        ProjectContestant(ground, repetition) if name == NAME else ScriptContestant(ground, SCRIPTS[name], repetition)
+    )
     results = []
     with closing(made) as contestant:
         for phase in phases:

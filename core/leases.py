@@ -50,10 +50,8 @@ class Lease:
     seconds: float
     exhausted: bool = False  # claimed too often without progress: the holder must fail the row, not work on it
 
-    @property
-    def held(self) -> str:
-        """The condition under which the holder may write; parameters are `pk, fence`."""
-        return "id = %s AND fence = %s AND status = 'running' AND lease_until > clock_timestamp()"
+    # The condition under which the holder may write; its parameters are `pk, fence`.
+    HELD: ClassVar[str] = "id = %s AND fence = %s AND status = 'running' AND lease_until > clock_timestamp()"
 
     def renew(self, returning: str = "1") -> tuple[Any, ...]:
         """Extend the lease before an outgoing call. Answers the columns named by `returning` (from our code only).
@@ -64,7 +62,7 @@ class Lease:
             cursor.execute(
                 f"UPDATE {self.table} AS work SET lease_until = clock_timestamp() + %s * interval '1 second'"
                 " FROM (SELECT set_config('synchronous_commit', 'off', true)) AS here"
-                f" WHERE {self.held} RETURNING {returning}",
+                f" WHERE {self.HELD} RETURNING {returning}",
                 [self.seconds, self.pk, self.fence],
             )
             row = cursor.fetchone()
@@ -75,7 +73,7 @@ class Lease:
     def lock(self, returning: str = "1") -> tuple[Any, ...]:
         """Lock the row for this transaction, first of all rows; raises LeaseLostError when it is no longer ours."""
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {returning} FROM {self.table} WHERE {self.held} FOR UPDATE", [self.pk, self.fence])
+            cursor.execute(f"SELECT {returning} FROM {self.table} WHERE {self.HELD} FOR UPDATE", [self.pk, self.fence])
             row = cursor.fetchone()
         if row is None:
             raise LeaseLostError(f"{self.table} {self.pk} fence {self.fence}")

@@ -15,17 +15,18 @@ from uuid import UUID
 from django.db import connection
 
 from core.json import dumps
-from syncs.states import SYNC_STATE
+from syncs.states import STATE_BESIDE_CONNECTION
 
-# The text of a time is made by PostgreSQL: for 100 records that took 290 us less than making it here from parsed times.
-_UTC = """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-_COLUMNS = f"""id::text, {_UTC.format("changed_at")}, body,
-    '"deleted_at":' || coalesce('"' || {_UTC.format("deleted_at")} || '"', 'null') || ',"version":' || version"""
-_FRESHNESS = f"""SELECT syncs_sync.enabled, syncs_sync.data_as_of, {SYNC_STATE} FROM syncs_sync
-WHERE syncs_sync.workspace_id = %s AND syncs_sync.connection_id = %s AND syncs_sync.entity = %s"""  # noqa: S608 (our own text)
+# Times leave PostgreSQL as text in UTC and are only rearranged here. Measured for a page of 100: this costs it 20 us;
+# to_char() costs 350 us, timestamptz::text 1,000 us, uuid::text 190 us, and parsing times in Python 290 us.
+_COLUMNS = "body, (changed_at AT TIME ZONE 'UTC')::text, (deleted_at AT TIME ZONE 'UTC')::text, version::text"
+_COPY = f"""SELECT c.system, coalesce(syncs_sync.enabled, true), syncs_sync.data_as_of, {STATE_BESIDE_CONNECTION}
+FROM connections_connection c LEFT JOIN syncs_sync ON syncs_sync.connection_id = c.id AND syncs_sync.entity = %s
+WHERE c.id = %s AND c.workspace_id = %s AND c.environment = %s"""  # noqa: S608 (our own text)
+_ID_AT = len('{"id":"')
 
-Row = tuple[str, str, str, str, str]
-"""id, changed_at, body, the members that follow `changed_at`, raw object (empty unless asked for)."""
+Row = tuple[str, str, str | None, str, str]
+"""body, changed_at and deleted_at as `2026-03-01 08:00:00.123456`, version, raw object (empty unless asked for)."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +53,24 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Freshness:
-    """How fresh the copy of one entity is, and whether it is shared at all."""
+class Copy:
+    """Which system the copy of an entity comes from, whether it is shared at all, and how fresh it is."""
 
+    system: str
     is_shared: bool
     data_as_of: datetime | None
     state: str
 
 
-def read_freshness(*, workspace_id: UUID, connection_id: UUID, entity: str) -> Freshness | None:
-    """The state of the copy; None before its sync was made. Ask before reading: the data is no older then."""
+def read_copy(*, workspace_id: UUID, environment: str, connection_id: UUID, entity: str) -> Copy | None:
+    """What the copy is; None when there is no such connection in the workspace and environment.
+
+    Ask before reading records: the data is no older then.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_FRESHNESS, [workspace_id, connection_id, entity])
+        cursor.execute(_COPY, [entity, connection_id, workspace_id, environment])
         row = cursor.fetchone()
-    return None if row is None else Freshness(*row)
+    return None if row is None else Copy(*row)
 
 
 def read_records(
@@ -118,16 +123,32 @@ def _conditions(selection: Selection) -> Iterable[tuple[str, list[Any]]]:
                 yield f"(filters ->> %s)::{span.cast}{collate} {sign} %s::{span.cast}", [span.name, bound]
 
 
+def id_of(row: Row) -> str:
+    """The shown id, with which every body begins."""
+    body = row[0]
+    return body[_ID_AT : body.index('"', _ID_AT)]
+
+
+def position_of(row: Row) -> tuple[datetime, UUID]:
+    """Where the row stands in the order of lists."""
+    return datetime.fromisoformat(f"{row[1]}Z"), UUID(id_of(row).rpartition("_")[2])
+
+
 def as_texts(rows: Iterable[Row]) -> list[str]:
     """Each record as the JSON text it is served as. Of `body` only its closing bracket is known, and moved."""
-    return [f'{body[:-1]},"changed_at":"{changed}",{rest}}}' for _, changed, body, rest, _ in rows]
-
-
-def as_texts_with_raw(rows: Iterable[Row]) -> list[str]:
-    """The same with the upstream object under `raw`."""
     return [
-        f'{body[:-1]},"changed_at":"{changed}",{rest},"raw":{raw_json(raw)}}}' for _, changed, body, rest, raw in rows
+        f'{body[:-1]},"changed_at":"{changed[:10]}T{changed[11:]}Z","deleted_at":{_moment(deleted)},"version":{version}}}'
+        for body, changed, deleted, version, _ in rows
     ]
+
+
+def as_texts_with_raw(rows: Sequence[Row]) -> list[str]:
+    """The same with the upstream object under `raw`."""
+    return [f'{text[:-1]},"raw":{raw_json(row[4])}}}' for text, row in zip(as_texts(rows), rows, strict=True)]
+
+
+def _moment(text: str | None) -> str:
+    return f'"{text[:10]}T{text[11:]}Z"' if text else "null"
 
 
 def raw_json(raw: str) -> str:

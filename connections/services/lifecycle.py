@@ -186,8 +186,8 @@ def _apply(locked: Connection, changes: dict[str, Any], secrets: dict[str, str |
     check_values(errors)
     if _leads_elsewhere(kind, before, locked):
         _demand_secrets(kind, stored, kept)
-    if client_key is not None:
-        kept[TLS_CLIENT_KEY] = client_key or None
+    if client_key is not None or not locked.client_certificate:
+        kept[TLS_CLIENT_KEY] = client_key or None  # a key without its certificate is of no use
     store_secrets(locked, kept)
 
 

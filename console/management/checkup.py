@@ -144,7 +144,7 @@ def _worker(client: Any) -> Finding:
 
 def _database() -> Iterator[Finding]:
     connection.ensure_connection()
-    version = connection.pg_version  # type: ignore[attr-defined]  # PostgreSQL alone is supported
+    version = connection.pg_version
     shown = f"PostgreSQL {version // 10000}.{version % 10000}"
     if version < MIN_POSTGRESQL * 10000:
         yield Finding("database", "fail", shown, f"Upgrade to PostgreSQL {MIN_POSTGRESQL} or newer.")

@@ -57,8 +57,8 @@ class Client:
     def _send(self, exchange: Exchange) -> Answer:
         status = None
         try:
-            # `proxies` is given so that requests does not look for any. Closing the response closes the connection
-            # only when the answer was not read to its end.
+            # `proxies` is given so that requests does not look for any; the adapter would ignore them. Closing the
+            # response closes the connection only when the answer was not read to its end.
             with self._session.send(exchange.prepared(), stream=True, allow_redirects=False, proxies={}) as response:
                 status, headers = response.status_code, response.headers
                 body = b"" if is_redirect(status, headers) else read_body(response.raw, exchange.request.max_bytes)
@@ -113,7 +113,6 @@ class _Pools(PoolManager):
     def __init__(self, line: Line) -> None:
         super().__init__(num_pools=MAX_KEPT)
         self._line = line
-        self.pools.dispose_func = HTTPConnectionPool.close
 
     def _new_pool(self, scheme: str, host: str, port: int, request_context: Any = None) -> HTTPConnectionPool:
         if scheme == "https":

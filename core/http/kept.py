@@ -11,5 +11,5 @@ MAX_IDLE_SECONDS_FOR_WRITE = 2.0
 
 
 def has_idled(idle_seconds: float, *, is_write: bool) -> bool:
-    """Whether a connection that was last used `idle_seconds` ago is too old for this call."""
+    """Whether a connection last heard from `idle_seconds` ago is too old for this call."""
     return idle_seconds > (MAX_IDLE_SECONDS_FOR_WRITE if is_write else MAX_IDLE_SECONDS)

@@ -25,8 +25,8 @@ class Call:
     """The clock and the counters of one call. Counts are bytes of HTTP, before TLS."""
 
     def __init__(self, total_seconds: float) -> None:
-        self._used_at = time.monotonic()
-        self.deadline = self._used_at + total_seconds
+        self._heard_at = time.monotonic()
+        self.deadline = self._heard_at + total_seconds
         self._limit = self.deadline
         self._header_bytes_left: int | None = None
         self.sent_bytes = 0
@@ -34,16 +34,15 @@ class Call:
 
     def remaining(self) -> float:
         """Seconds left for the present phase. Errors: TimeoutError when there are none."""
-        self._used_at = time.monotonic()
-        left = self._limit - self._used_at
+        left = self._limit - time.monotonic()
         if left <= 0:
             raise TimeoutError("the time limit of the call is reached")
         return left
 
     @property
     def idle_seconds(self) -> float:
-        """Time since the last operation under this call began."""
-        return time.monotonic() - self._used_at
+        """Time since the server was last heard under this call."""
+        return time.monotonic() - self._heard_at
 
     def limit_phase(self, seconds: float | None) -> None:
         """Give the present phase (connecting) less than the whole call has; None takes the limit off."""
@@ -59,6 +58,7 @@ class Call:
             self._header_bytes_left = None
 
     def count_received(self, count: int) -> None:
+        self._heard_at = time.monotonic()
         self.received_bytes += count
         if self._header_bytes_left is not None:
             self._header_bytes_left -= count

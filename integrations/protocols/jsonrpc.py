@@ -150,9 +150,8 @@ class JsonRpcConnector(Connector):
         return base + path.format(database=database)
 
     def _result(self, response: Response) -> Any:
-        error = self._http_error(response)
-        if error is not None:
-            raise error
+        if not 200 <= response.status < 300:
+            raise self._http_error(response)
         answer = response.json()
         if isinstance(answer, dict) and answer.get("error") is not None:
             raise error_in(answer["error"])
@@ -160,8 +159,8 @@ class JsonRpcConnector(Connector):
             raise BadAnswerError("The answer is no JSON-RPC envelope: another program may listen at this address.")
         return answer["result"]
 
-    def _http_error(self, response: Response) -> LineshaftError | None:
-        """The error of a status. Never NotFoundError: 404 is about the database, not about an object."""
+    def _http_error(self, response: Response) -> LineshaftError:
+        """The error of a status that is not 2xx. Never NotFoundError: 404 is about the database, not about an object."""
         status, source = response.status, SourceAnswer(status=response.status)
         if status in (404, 405, 410):
             database = self.settings.config.get("database")

@@ -114,10 +114,9 @@ class RestConnector(Connector):
             total_timeout=self.call_seconds,
         )
         response = self.send(request)
-        error = error_of(response, message=self.message_of(response))
-        if error is not None:
-            raise error
-        return response
+        if 200 <= response.status < 300:
+            return response
+        raise error_of(response, message=self.message_of(response))
 
     def message_of(self, response: Response) -> str | None:
         """The system's own words in an error answer, if they are where most put them."""

@@ -36,11 +36,9 @@ def retry_after_seconds(response: Response) -> float | None:
     return min(max(seconds, 0.0), 86_400.0)
 
 
-def error_of(response: Response, *, message: str | None = None, code: str | None = None) -> LineshaftError | None:
-    """The error an answer stands for, None when its status is 2xx. `message` is the system's own, if one was found."""
+def error_of(response: Response, *, message: str | None = None, code: str | None = None) -> LineshaftError:
+    """The error an answer that is not 2xx stands for. `message` is the system's own, if one was found."""
     status = response.status
-    if 200 <= status < 300:
-        return None
     source = SourceAnswer(status=status, code=code, message=message)
     said = f" It says: {message}" if message else ""
     if status == 401:

@@ -82,8 +82,9 @@ class Connector:
         raise NotImplementedError
 
     def now(self) -> datetime:
-        """The remote's clock (aware UTC), as its last answer told; asks once when it has not spoken yet."""
+        """The remote's clock (aware UTC), as its last answer told. Asks once; one that tells no time has ours."""
         if self._clock_offset_seconds is None:
+            self._clock_offset_seconds = 0.0
             self.check()
         offset = self._clock_offset_seconds or 0.0
         return datetime.fromtimestamp(datetime.now(UTC).timestamp() + offset, UTC)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 from typing import Any
@@ -20,13 +21,12 @@ from core.ids import derived_bytes, namespace_of
 from integrations.entities import ENTITIES
 from integrations.entities.spec import EntitySpec, FieldSpec
 from integrations.sdk import transforms
-from integrations.sdk.paths import compile_path
+from integrations.sdk.paths import compile_path, plain_key
 from integrations.sdk.transforms import MappingError
 
 Mapper = Callable[[Any], Any]
 CUSTOM = "custom."
 HEAD_TARGETS = ("remote_created_at", "remote_updated_at")
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _REFERENCE_CACHE = 50_000
 
 
@@ -78,12 +78,38 @@ def digest_of(rows: Iterable[MappingRow], *, salt: str) -> bytes:
     return blake2b(salt.encode() + b"\0" + body, digest_size=32).digest()
 
 
+class Shape:
+    """Builds one object: every field of the entity in order, those the mapping does not fill empty."""
+
+    def __init__(self, fields: Iterable[FieldSpec], mappers: Mapping[str, Mapper]) -> None:
+        specs = list(fields)
+        self._empty = {f.name: None for f in specs}
+        self._lists = [f.name for f in specs if f.kind == "list" and f.name not in mappers]
+        self._mappers = [(f.name, mappers[f.name]) for f in specs if f.name in mappers]
+
+    def build(self, raw: Any) -> dict[str, Any]:
+        """Errors: MappingError naming the field, whatever went wrong with it."""
+        built: dict[str, Any] = self._empty.copy()
+        name = ""
+        try:
+            for name, get in self._mappers:
+                built[name] = get(raw)
+        except MappingError as error:
+            error.target = f"{name}.{error.target}" if error.target else name
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, ValidationFailedError) as error:
+            raise MappingError(f"{type(error).__name__}: {error}", name) from error
+        for name in self._lists:
+            built[name] = []
+        return built
+
+
 @dataclass
 class Compiled:
     """A mapping made ready for one connection. `map` takes the decoded upstream object."""
 
     spec: EntitySpec
-    fields: list[tuple[str, Mapper]]
+    shape: Shape
     custom: list[tuple[str, Mapper]]
     created: Mapper
     updated: Mapper
@@ -91,15 +117,7 @@ class Compiled:
 
     def map(self, raw: Any) -> dict[str, Any]:
         """The unified fields and `custom`, in the entity's order. Errors: MappingError naming the field."""
-        unified = {}
-        for name, get in self.fields:
-            try:
-                unified[name] = get(raw)
-            except MappingError as error:
-                error.target = error.target and f"{name}.{error.target}" or name
-                raise
-            except (AttributeError, TypeError, ValueError, KeyError, ValidationFailedError) as error:
-                raise MappingError(f"{type(error).__name__}: {error}", name) from error
+        unified = self.shape.build(raw)
         unified["custom"] = {name: get(raw) for name, get in self.custom} if self.custom else {}
         return unified
 
@@ -126,7 +144,7 @@ def compile_mapping(spec: EntitySpec, rows: Iterable[MappingRow], *, connection_
             )
     return Compiled(
         spec=spec,
-        fields=[(f.name, maker.field(f, by_target.get(f.name))) for f in spec.fields],
+        shape=maker.shape(spec.fields, by_target),
         custom=[(t[len(CUSTOM) :], maker.plain(row)) for t, row in by_target.items() if t.startswith(CUSTOM)],
         created=maker.moment(by_target.get("remote_created_at")),
         updated=maker.moment(by_target.get("remote_updated_at")),
@@ -140,15 +158,19 @@ class _Maker:
     def __init__(self, connection_id: UUID) -> None:
         self.connection_id = connection_id
 
-    def field(self, spec: FieldSpec, row: MappingRow | None) -> Mapper:
-        if row is None:
-            return (lambda _raw: []) if spec.kind == "list" else (lambda _raw: None)
+    def shape(self, fields: Iterable[FieldSpec], rows: Mapping[str, MappingRow]) -> Shape:
+        specs = list(fields)
+        return Shape(specs, {f.name: self.field(f, rows[f.name]) for f in specs if f.name in rows})
+
+    def field(self, spec: FieldSpec, row: MappingRow) -> Mapper:
         if spec.kind == "reference":
             return self.reference(spec, row)
         if spec.kind == "list":
             return self.list_of(spec, row)
         if spec.kind == "object":
-            return self.object_of(spec, row)
+            return _then(self.value(row), self._object(spec, row))
+        if spec.kind in ("string", "text") and not row.transforms and row.source:
+            return _text_at(compile_path(row.source), plain_key(row.source))
         return _then(self.value(row), _COERCE[spec.kind](spec))
 
     def plain(self, row: MappingRow) -> Mapper:
@@ -177,15 +199,17 @@ class _Maker:
         def reference(raw: Any) -> dict[str, Any] | None:
             found = get_id(raw)
             name = get_name(raw) if get_name else None
+            if name is not None and type(name) is not str:
+                name = str(name)
             if found is None or found == "":
-                return {"id": None, "remote_id": None, "name": str(name)} if name else None
+                return {"id": None, "remote_id": None, "name": name} if name else None
             remote_id = found if type(found) is str else str(found)
             shown = cache.get(remote_id)
             if shown is None:
                 if len(cache) >= _REFERENCE_CACHE:
                     cache.clear()
                 shown = cache[remote_id] = prefix + derived_bytes(namespace, remote_id).hex()
-            return {"id": shown, "remote_id": remote_id, "name": None if name is None else str(name)}
+            return {"id": shown, "remote_id": remote_id, "name": name}
 
         return reference
 
@@ -202,19 +226,39 @@ class _Maker:
 
         return items
 
-    def object_of(self, spec: FieldSpec, row: MappingRow) -> Mapper:
-        return _then(self.value(row), self._object(spec, row))
-
     def _object(self, spec: FieldSpec, row: MappingRow) -> Mapper:
-        by_target = {item.target: item for item in row.items}
-        unknown = set(by_target) - {f.name for f in spec.item}
+        rows = {item.target: item for item in row.items}
+        unknown = set(rows) - {f.name for f in spec.item}
         if unknown:
             raise ValidationFailedError(
                 f"{spec.name} has no field {', '.join(sorted(unknown))}.",
                 errors=(FieldError("/rows", "UNKNOWN_TARGET", spec.name),),
             )
-        fields = [(f.name, self.field(f, by_target.get(f.name))) for f in spec.item]
-        return lambda item: {name: get(item) for name, get in fields}
+        return self.shape(spec.item, rows).build
+
+
+def _text_at(get: Mapper, key: str | None) -> Mapper:
+    """The commonest field, in one call: a text that is passed on as it is."""
+    if key is None:
+        return _then_text(get)
+
+    def text(raw: Any) -> str | None:
+        value = raw.get(key)
+        if type(value) is str:
+            return value or None
+        return None if value is None else _text(value)
+
+    return text
+
+
+def _then_text(get: Mapper) -> Mapper:
+    def text(raw: Any) -> str | None:
+        value = get(raw)
+        if type(value) is str:
+            return value or None
+        return None if value is None else _text(value)
+
+    return text
 
 
 def _then(get: Mapper, convert: Mapper) -> Mapper:
@@ -230,14 +274,15 @@ def _always(get: Mapper, convert: Mapper) -> Mapper:
 
 
 def _string(_spec: FieldSpec) -> Mapper:
-    def text(value: Any) -> str | None:
-        if type(value) is str:
-            return value or None
-        if isinstance(value, (dict, list)):
-            raise MappingError(f"expected a text, got {type(value).__name__}")
-        return _bare(value)
+    return _text
 
-    return text
+
+def _text(value: Any) -> str | None:
+    if type(value) is str:
+        return value or None
+    if isinstance(value, (dict, list)):
+        raise MappingError(f"expected a text, got {type(value).__name__}")
+    return _bare(value)
 
 
 def _bare(value: Any) -> str:
@@ -245,19 +290,26 @@ def _bare(value: Any) -> str:
 
 
 def _number(_spec: FieldSpec) -> Mapper:
-    def number(value: Any) -> str:
-        text = value if type(value) is str else repr(value) if isinstance(value, float) else str(value)
-        if _NUMBER.fullmatch(text):
-            return text
-        try:
-            parsed = Decimal(text.strip())
-        except InvalidOperation as error:
-            raise MappingError(f"{value!r} is not a number") from error
-        if not parsed.is_finite() or parsed.adjusted() > 60 or isinstance(value, bool):
-            raise MappingError(f"{value!r} is not a number")
-        return format(parsed, "f")
+    return _number_text
 
-    return number
+
+_is_number = re.compile(r"-?\d+(\.\d+)?", re.ASCII).fullmatch
+
+
+def _number_text(value: Any) -> str:
+    """A decimal text without exponent. What is one already stays as it was written."""
+    kind = type(value)
+    if kind is str and _is_number(value):
+        return value  # type: ignore[no-any-return]
+    if kind is int:
+        return str(value)
+    try:
+        parsed = Decimal(repr(value) if kind is float else str(value).strip())
+    except InvalidOperation as error:
+        raise MappingError(f"{value!r} is not a number") from error
+    if not parsed.is_finite() or parsed.adjusted() > 60:
+        raise MappingError(f"{value!r} is not a number")
+    return format(parsed, "f")
 
 
 def _integer(_spec: FieldSpec) -> Mapper:
@@ -288,19 +340,25 @@ def _enum(spec: FieldSpec) -> Mapper:
 
 
 def _date(_spec: FieldSpec) -> Mapper:
-    return transforms.to_date()
+    convert = transforms.to_date()
+
+    def day(value: Any) -> Any:
+        if type(value) is str and len(value) == 10:
+            date.fromisoformat(value)
+            return value
+        return convert(value)
+
+    return day
 
 
 def _datetime(_spec: FieldSpec | None) -> Mapper:
     convert = transforms.to_datetime()
 
-    def moment(value: Any) -> str:
-        # The common form needs no work: 2026-03-01T08:00:00Z (checked by the parser all the same).
-        return convert(value) if type(value) is not str or len(value) != 20 or value[-1] != "Z" else _checked(value)
-
-    def _checked(value: str) -> str:
-        convert(value)
-        return value
+    def moment(value: Any) -> Any:
+        if type(value) is str and len(value) == 20 and value[19] == "Z":
+            datetime.fromisoformat(value)  # the common form: checked, and kept as it is
+            return value
+        return convert(value)
 
     return moment
 

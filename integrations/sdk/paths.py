@@ -24,6 +24,11 @@ def compile_path(source: str) -> Getter:
     return Expression(source).evaluate
 
 
+def plain_key(source: str) -> str | None:
+    """The key, when the source is nothing but one."""
+    return source if _PLAIN.match(source) and "." not in source else None
+
+
 def _dotted(source: str) -> Getter:
     first, *rest = source.split(".")
     if not rest:
@@ -31,6 +36,15 @@ def _dotted(source: str) -> Getter:
     if rest == [""]:  # Tryton answers the fields of a reference under `party.`
         key = source
         return lambda raw: raw.get(key)
+
+    if len(rest) == 1:
+        second = rest[0]
+
+        def get_second(raw: Any) -> Any:
+            value = raw.get(first)
+            return value.get(second) if isinstance(value, dict) else None
+
+        return get_second
 
     def get(raw: Any) -> Any:
         value = raw.get(first)

@@ -1,6 +1,6 @@
 """Unified records: one list and one detail view for each entity.
 
-This is the hot path: four statements a request (token, connection, freshness, page), and the answer is joined as text.
+This is the hot path: three statements a request (token, connection with freshness, page), and the answer is joined as text.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import orjson
 from django.http import HttpResponse
 from rest_framework.request import Request
 
-from connections.services import connector_of
-from connections.views import ConnectionScopedView
+from connections.views import ConnectionScopedView, no_such_connection
 from core import ids
 from core.api_errors import NotFoundHereError
 from core.errors import NotSupportedError
@@ -23,22 +22,23 @@ from core.json import RawJson, dumps
 from core.pagination import decode_cursor, encode_cursor, filters_of, limit_from
 from core.parameters import boolean_from, text_from
 from integrations.entities import ENTITIES, Entity, FieldSpec
+from integrations.registry import get_connector
 from syncs.api.filters import Shown, selection_from, shown_from
-from syncs.choices import SyncState
 from syncs.records import (
-    Freshness,
+    Copy,
     Row,
     Selection,
     as_texts,
     as_texts_with_raw,
+    id_of,
+    position_of,
     raw_json,
-    read_freshness,
+    read_copy,
     read_records,
 )
 from workspaces.choices import Scope
 
 MAX_CURSOR_CHARACTERS = 4096
-_NEVER = Freshness(is_shared=True, data_as_of=None, state=SyncState.NEVER_SYNCED.value)
 
 
 class RecordView(ConnectionScopedView):
@@ -47,12 +47,21 @@ class RecordView(ConnectionScopedView):
     scopes = {"GET": Scope.RECORDS_READ}
     entity: ClassVar[type[Entity]]
 
-    def freshness(self) -> Freshness:
-        """The state of the copy. NotSupportedError when the system has no such entity, or it is not shared."""
-        name = self.entity.describes.name
-        connector_of(self.connection).resource(name)
-        whose = self.connection
-        found = read_freshness(workspace_id=whose.workspace_id, connection_id=whose.pk, entity=name) or _NEVER
+    def copy(self) -> Copy:
+        """What the copy is. NotSupportedError when the system has no such entity, or it is not shared.
+
+        This reads the connection too, as the base class would, with less around it.
+        """
+        name, token = self.entity.describes.name, self.token
+        found = read_copy(
+            workspace_id=token.workspace_id,
+            environment=token.environment,
+            connection_id=self.connection_id,
+            entity=name,
+        )
+        if found is None:
+            raise no_such_connection()
+        get_connector(found.system).resource(name)
         if not found.is_shared:
             raise NotSupportedError(
                 f"This connection does not share its {self.entity.describes.plural.replace('_', ' ')}; its sync is"
@@ -73,8 +82,8 @@ class RecordView(ConnectionScopedView):
         """Records of this connection."""
         return read_records(
             selection,
-            workspace_id=self.connection.workspace_id,
-            connection_id=self.connection.pk,
+            workspace_id=self.token.workspace_id,
+            connection_id=self.connection_id,
             entity=entity.describes.name,
             limit=limit,
             after=after,
@@ -109,8 +118,7 @@ class RecordView(ConnectionScopedView):
         if not pks:
             return {}
         rows = self.read(Selection(ids=pks, include_deleted=True), entity, limit=len(pks))
-        shown_ids = (f"{prefix}_{row[0].replace('-', '')}" for row in rows)
-        return dict(zip(shown_ids, as_texts(rows), strict=True))
+        return dict(zip(map(id_of, rows), as_texts(rows), strict=True))
 
 
 class RecordList(RecordView):
@@ -118,12 +126,12 @@ class RecordList(RecordView):
 
     def get(self, request: Request) -> HttpResponse:
         limit, shown = limit_from(request), shown_from(request, self.entity)
-        selection = selection_from(request, self.entity, self.connection.pk)
+        selection = selection_from(request, self.entity, self.connection_id)
         after = self._cursor(request)
-        freshness = self.freshness()
+        copy = self.copy()
         rows = self.read(selection, self.entity, limit=limit + 1, after=after, with_raw=shown.raw)
         more, rows = len(rows) > limit, rows[:limit]
-        meta = {"data_as_of": freshness.data_as_of, "sync_status": freshness.state}
+        meta = {"data_as_of": copy.data_as_of, "sync_status": copy.state}
         tail = dumps({"next_cursor": self._next(request, rows[-1]) if more else None, "meta": meta})
         return _json(f'{{"data":[{",".join(self.texts(rows, shown))}],{tail[1:]}')
 
@@ -135,12 +143,11 @@ class RecordList(RecordView):
         return cast(tuple[datetime, UUID], values)
 
     def _next(self, request: Request, last: Row) -> str:
-        position = (datetime.fromisoformat(last[1]), UUID(last[0]))
-        return encode_cursor(position, purpose=self._purpose, filters=_bound(request))
+        return encode_cursor(position_of(last), purpose=self._purpose, filters=_bound(request))
 
     @property
     def _purpose(self) -> str:
-        return f"{self.entity.describes.name} of {self.connection.pk}"
+        return f"{self.entity.describes.name} of {self.connection_id}"
 
 
 class OneRecord(RecordView):
@@ -149,7 +156,7 @@ class OneRecord(RecordView):
     def get(self, request: Request, record_id: str) -> HttpResponse:
         shown = shown_from(request, self.entity)
         include_deleted = boolean_from(request, "include_deleted")
-        self.freshness()
+        self.copy()
         described = self.entity.describes
         pk = ids.read(described.id_prefix, record_id)
         rows = []
@@ -161,7 +168,7 @@ class OneRecord(RecordView):
         (text,) = self.texts(rows, shown)
         if shown.raw or shown.expand:
             return _json(text)
-        etag = f'"{rows[0][3].rpartition(":")[2]}"'
+        etag = f'"{rows[0][3]}"'
         if _knows(request, etag):
             return HttpResponse(status=304, headers={"ETag": etag})
         return _json(text, {"ETag": etag})

@@ -36,15 +36,15 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record ready to be staged. Times are RFC 3339 texts or None; `filters` is JSON text."""
+    """One record ready to be staged. `body`, `raw` and `filters` are JSON in UTF-8, times RFC 3339 texts or None."""
 
     id: str
     remote_id: str
-    body: str
-    raw: str
+    body: bytes
+    raw: bytes
     fingerprint: bytes
     digest: bytes
-    filters: str
+    filters: bytes
     remote_created_at: str | None
     remote_updated_at: str | None
 
@@ -58,6 +58,15 @@ class Rejected:
     raw: bytes
     code: str
     detail: str
+
+
+@dataclass
+class Sighted:
+    """A page's objects told apart: every id it showed, those that could be copied, those that could not."""
+
+    seen: list[str] = field(default_factory=list)
+    good: list[Seen] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
 
 
 @dataclass
@@ -75,7 +84,7 @@ class Prepared:
 
 
 class Preparer:
-    """Prepares the pages of one run with its pinned mapping."""
+    """Prepares the pages of one run with its pinned mapping. Pure computing: safe in the thread that fetches."""
 
     def __init__(
         self,
@@ -85,45 +94,42 @@ class Preparer:
         compiled: Compiled,
         mapping_digest: bytes,
         decode: Callable[[bytes], Any],
-        differing: Callable[[list[Seen]], Iterable[int]],
     ) -> None:
         self._namespace = namespace_of(connection_id, compiled.spec.name)
         self._prefix = prefix + "_"
         self._compiled = compiled
         self._key = mapping_digest
         self._decode = decode
-        self._differing = differing
         self._head = {"connection_id": show("con", connection_id), "entity": compiled.spec.name}
 
-    def prepare(self, records: Iterable[tuple[str, bytes]], unreadable: Iterable[tuple[str, bytes]] = ()) -> Prepared:
-        """Prepare one page. An id that stands twice counts once, as it came last."""
-        result = Prepared()
-        good = []
+    def sight(self, records: Iterable[tuple[str, bytes]], unreadable: Iterable[tuple[str, bytes]] = ()) -> Sighted:
+        """Tell a page's objects apart. An id that stands twice counts once, as it came last."""
+        sighted = Sighted()
         for item in self._identify(records):
-            result.seen.append(item.id)
+            sighted.seen.append(item.id)
             problem = _unfit(item)
             if problem:
-                result.rejected.append(Rejected(item.id, item.remote_id, item.raw, *problem))
+                sighted.rejected.append(Rejected(item.id, item.remote_id, item.raw, *problem))
             else:
-                good.append(item)
-        for position in self._differing(good):
-            outcome = self._map(good[position])
-            (result.rows if isinstance(outcome, Row) else result.rejected).append(outcome)  # type: ignore[arg-type]
-        result.unchanged = result.read - len(result.rows) - len(result.rejected)
+                sighted.good.append(item)
         for reason, raw in unreadable:
             rejected = self._nameless(reason, raw)
-            result.seen.append(rejected.id)
-            result.rejected.append(rejected)
-        return result
+            sighted.seen.append(rejected.id)
+            sighted.rejected.append(rejected)
+        return sighted
 
-    def remap(self, stored: Iterable[tuple[str, bytes]]) -> Prepared:
-        """Prepare stored raw objects again, all of them, under the current mapping."""
-        result = Prepared()
-        for item in self._identify(stored):
-            result.seen.append(item.id)
+    def prepare(self, sighted: Sighted, positions: Iterable[int] | None = None) -> Prepared:
+        """Map the good objects at the given positions, or all of them."""
+        good = sighted.good
+        chosen = good if positions is None else [good[position] for position in positions]
+        prepared = Prepared(sighted.seen, rejected=list(sighted.rejected), unchanged=len(good) - len(chosen))
+        for item in chosen:
             outcome = self._map(item)
-            (result.rows if isinstance(outcome, Row) else result.rejected).append(outcome)  # type: ignore[arg-type]
-        return result
+            if isinstance(outcome, Row):
+                prepared.rows.append(outcome)
+            else:
+                prepared.rejected.append(outcome)
+        return prepared
 
     def _identify(self, records: Iterable[tuple[str, bytes]]) -> list[Seen]:
         namespace, key = self._namespace, self._key
@@ -160,11 +166,11 @@ class Preparer:
         return Row(
             id=item.id,
             remote_id=item.remote_id,
-            body=(body + _UPDATED + orjson.dumps(updated) + b"}").decode(),
-            raw=item.raw.decode(),
+            body=b"".join((body, _UPDATED, orjson.dumps(updated), b"}")),
+            raw=item.raw,
             fingerprint=item.fingerprint,
             digest=blake2b(body, digest_size=16).digest(),
-            filters=orjson.dumps(compiled.filter_values(unified), default=_plain).decode(),
+            filters=orjson.dumps(compiled.filter_values(unified), default=_plain),
             remote_created_at=created,
             remote_updated_at=updated,
         )
@@ -177,6 +183,11 @@ def _unfit(item: Seen) -> tuple[str, str] | None:
         and len(item.remote_id.encode(errors="replace")) > MAX_REMOTE_ID_BYTES
     ):
         return "REMOTE_ID_TOO_LONG", f"Its id has more than {MAX_REMOTE_ID_BYTES} bytes."
+    if not item.remote_id.isascii():
+        try:
+            item.remote_id.encode()
+        except UnicodeEncodeError:
+            return "UNREADABLE_OBJECT", "Its id holds half a character, which no Unicode text may."
     if b"\\u0000" in item.raw and _NUL.search(item.raw):
         return "NUL_CHARACTER", "A text in it holds the NUL character, which cannot be stored."
     return None

@@ -27,11 +27,10 @@ from integrations.registry import get_connector
 from integrations.sdk.connector import Connector
 from integrations.sdk.mapping import compile_mapping
 from syncs.choices import Mode, RunStatus
-from syncs.engine import outcomes, store
+from syncs.engine import outcomes
 from syncs.engine.errors import Cancelled, OutOfTime, Wait
 from syncs.engine.outcomes import Ending
 from syncs.engine.prepare import Preparer
-from syncs.engine.store import Scope
 from syncs.engine.sweep import Sweep
 from syncs.engine.walk import Walk
 from syncs.engine.window import open_window
@@ -181,7 +180,6 @@ def _preparer(run: SyncRun, connector: Connector) -> Preparer:
     mapping = effective_mapping(
         run.connection, run.sync.entity, default_id=run.default_mapping_id, override_id=run.override_mapping_id
     )
-    where = Scope(run.workspace_id, run.connection_id, run.sync_id, run.sync.entity)
     try:
         compiled = compile_mapping(resource.spec, mapping.rows, connection_id=run.connection_id)
     except ValidationFailedError as error:
@@ -192,7 +190,6 @@ def _preparer(run: SyncRun, connector: Connector) -> Preparer:
         compiled=compiled,
         mapping_digest=mapping.digest,
         decode=connector.decode,
-        differing=lambda seen: store.differing(where, seen),
     )
 
 

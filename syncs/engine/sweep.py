@@ -98,7 +98,7 @@ class Sweep:
             except NotFoundError:
                 gone.append(record)
             else:
-                self.walk.write(self.walk.preparer.prepare([(remote_id, raw)]))
+                self.walk.take_again(remote_id, raw)
         return gone
 
     def _phase(self, phase: Phase) -> None:

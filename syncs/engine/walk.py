@@ -7,38 +7,40 @@ lease before each call included, happens here in the worker's own thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 
 from connections.services import record_success, take_call
-from core.errors import BadAnswerError, BugError
+from core.errors import BadAnswerError
 from core.leases import Lease
 from integrations.sdk.connector import Connector
 from integrations.sdk.declarations import Resource
 from integrations.sdk.pages import Page, Position, PositionExpiredError, Window
-from syncs.choices import Mode
 from syncs.engine import store
+from syncs.engine.checkpoint import MUST_STOP
 from syncs.engine.errors import Cancelled, OutOfTime, Wait
-from syncs.engine.outcomes import origin
-from syncs.engine.prepare import Prepared, Preparer, Rejected
-from syncs.engine.store import Scope, Written
+from syncs.engine.prepare import Prepared, Preparer, Sighted
+from syncs.engine.writing import PageWriter
 from syncs.models import SyncRun
-from workspaces.choices import EventType
-from workspaces.events import emit_records
 
 MAX_RESTARTS = 3
-STOP_COLUMNS = (
-    "cancel_requested, (SELECT c.paused OR c.health NOT IN ('active', 'offline') OR NOT s.enabled"
-    " FROM connections_connection c, syncs_sync s WHERE c.id = connection_id AND s.id = sync_id)"
-)
+# A page's commit renews the lease; a call that follows within this time needs no renewal of its own.
+FRESH_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A page and what could be made of it without the database. `prepared` when all of it is sure to be written."""
+
+    page: Page
+    sighted: Sighted
+    prepared: Prepared | None
 
 
 class Walk:
@@ -49,10 +51,12 @@ class Walk:
     ) -> None:
         self.run, self.lease, self.connector, self.resource = run, lease, connector, resource
         self.preparer = preparer
-        self.scope = Scope(run.workspace_id, run.connection_id, run.sync_id, run.sync.entity)
-        store.make_staging()
+        self.writer = PageWriter(run, lease, resource)
+        self.scope = self.writer.scope
         self.stop_at = time.monotonic() + settings.SYNC_WORK_BUDGET_SECONDS
-        self.has_quarantine = bool(store.quarantined(self.scope, limit=1))
+        self._must_stop, self._renewed_at = False, float("-inf")
+        # Nothing stored to compare with: everything is mapped at once, in the thread that fetches.
+        self.copy_is_empty = store.is_empty(self.scope)
 
     # --- upstream -----------------------------------------------------------------------------------------------
 
@@ -60,27 +64,45 @@ class Walk:
         """Walk to the end. Ends early by Wait, OutOfTime, Cancelled, LeaseLostError or the connector's error."""
         with ThreadPoolExecutor(1, thread_name_prefix="fetch") as pool:
             page_no, position = self.run.page_no, self.run.position
-            pending: Future[Page] | None = self._ask(pool, window, position)
+            pending: Future[Fetched] | None = self._ask(pool, window, position)
             while pending is not None:
                 try:
-                    page = pending.result()
+                    fetched = pending.result()
                 except PositionExpiredError:
                     pending, page_no, position = self._restart(pool, window), 0, None
                     continue
+                page = fetched.page
                 digest = self._digest(page, position)
                 with self._next(pool, window, page) as pending:
                     page_no += 1
-                    prepared = self.preparer.prepare(page.records, page.unreadable)
-                    self._commit(prepared, page_no=page_no, page=page, digest=digest)
+                    self._commit(self._prepared(fetched), page_no=page_no, page=page, digest=digest)
                 position = page.next
         record_success(self.run.connection_id, self.run.workspace_id)
 
-    def _ask(self, pool: ThreadPoolExecutor, window: Window, position: Position | None) -> Future[Page]:
+    def _ask(self, pool: ThreadPoolExecutor, window: Window, position: Position | None) -> Future[Fetched]:
         self.before_call()
-        return pool.submit(self.connector.fetch_page, self.resource, window, position)
+        return pool.submit(self._fetch, window, position)
+
+    def _fetch(self, window: Window, position: Position | None) -> Fetched:
+        """In the other thread: no database here."""
+        page = self.connector.fetch_page(self.resource, window, position)
+        sighted = self.preparer.sight(page.records, page.unreadable)
+        return Fetched(page, sighted, self.preparer.prepare(sighted) if self.copy_is_empty else None)
+
+    def _prepared(self, fetched: Fetched) -> Prepared:
+        if fetched.prepared is not None:
+            return fetched.prepared
+        return self.preparer.prepare(fetched.sighted, store.differing(self.scope, fetched.sighted.good))
+
+    def _commit(self, prepared: Prepared, *, page_no: int, page: Page, digest: str) -> None:
+        began = time.monotonic()
+        self._must_stop = self.writer.commit_page(prepared, page_no=page_no, page=page, digest=digest)
+        self._renewed_at = began
+        if self._must_stop and page.next is not None:
+            raise Cancelled
 
     @contextmanager
-    def _next(self, pool: ThreadPoolExecutor, window: Window, page: Page) -> Iterator[Future[Page] | None]:
+    def _next(self, pool: ThreadPoolExecutor, window: Window, page: Page) -> Iterator[Future[Fetched] | None]:
         """Ask for the following page, then let the block write this one. What forbids asking is raised after it."""
         pending, held_up = None, None
         if page.next is not None:
@@ -95,15 +117,18 @@ class Walk:
             raise held_up
 
     def before_call(self) -> None:
-        """Renew the lease, honour a wish to stop, take from the connection's budget. Before every call."""
-        cancelled, may_not = self.lease.renew(returning=STOP_COLUMNS)
-        if cancelled or may_not:
+        """Have a fresh lease, honour a wish to stop, take from the connection's budget. Before every call."""
+        if time.monotonic() - self._renewed_at > FRESH_SECONDS:
+            began = time.monotonic()
+            (self._must_stop,) = self.lease.renew(returning=MUST_STOP)
+            self._renewed_at = began
+        if self._must_stop:
             raise Cancelled
         seconds = take_call(self.run.connection, self.connector.limits)
         if seconds > 0:
             raise Wait(seconds, "the connection's request budget is used up")
 
-    def _restart(self, pool: ThreadPoolExecutor, window: Window) -> Future[Page]:
+    def _restart(self, pool: ThreadPoolExecutor, window: Window) -> Future[Fetched]:
         """The page token expired: the same window again, from its start."""
         self.run.restarts += 1
         if self.run.restarts > MAX_RESTARTS:
@@ -137,107 +162,24 @@ class Walk:
         waiting = store.quarantined(self.scope)
         if not waiting:
             return
-        self.write(self.preparer.remap(waiting), seen_upstream=False)
+        self.writer.write(self.preparer.prepare(self.preparer.sight(waiting)), seen_upstream=False)
 
     def remap_all(self, page_size: int = 500) -> None:
         """Map every stored raw object again; the checkpoint is the last id."""
         after = (self.run.position or {}).get("after")
         page_no = self.run.page_no
         while stored := store.stored_raw(self.scope, after, page_size):
-            cancelled, may_not = self.lease.renew(returning=STOP_COLUMNS)
-            if cancelled or may_not:
+            if self._must_stop:
                 raise Cancelled
             page_no += 1
             after = stored[-1][0]
-            prepared = self.preparer.remap((remote_id, raw) for _, remote_id, raw in stored)
+            prepared = self.preparer.prepare(self.preparer.sight((remote_id, raw) for _, remote_id, raw in stored))
             page = Page(records=[], next={"after": str(after)})
             self._commit(prepared, page_no=page_no, page=page, digest="")
             if time.monotonic() > self.stop_at:
                 raise OutOfTime
 
-    # --- one transaction ----------------------------------------------------------------------------------------
-
-    def _commit(self, prepared: Prepared, *, page_no: int, page: Page, digest: str) -> None:
-        """Write a page with its checkpoint, counters and events: together or not at all."""
-
-        def write(prepared: Prepared) -> None:
-            with transaction.atomic():
-                written = self._write(prepared)
-                if self.run.mode == Mode.FULL:
-                    store.remember_page(self.run.pk, page_no, prepared.seen)
-                self._advance(prepared, written, page_no=page_no, page=page, digest=digest)
-
-        self._without_culprits(write, prepared)
-
-    def write(self, prepared: Prepared, *, seen_upstream: bool = True) -> None:
-        """Write records outside the walk (a confirmed one, a released one), with their events."""
-
-        def write(prepared: Prepared) -> None:
-            with transaction.atomic():
-                written = self._write(prepared, seen_upstream=seen_upstream)
-                SyncRun.objects.filter(pk=self.run.pk).update(
-                    created_count=F("created_count") + len(written.created),
-                    updated_count=F("updated_count") + len(written.updated) + len(written.restored),
-                )
-
-        self._without_culprits(write, prepared)
-
-    def _without_culprits(self, write: Callable[[Prepared], None], prepared: Prepared) -> None:
-        """Write; when PostgreSQL refuses the page, set aside the rows it refuses and write the others."""
-        try:
-            write(prepared)
-        except store.REFUSALS as error:
-            refused = store.culprits(self.scope, self.run.pk, prepared.rows)
-            if not refused:
-                raise BugError("A page was refused by the database, but none of its rows.") from error
-            bad = {row.id for row, _ in refused}
-            rejected = [Rejected(r.id, r.remote_id, r.raw.encode(), "DATABASE_REFUSED", why) for r, why in refused]
-            rows = [row for row in prepared.rows if row.id not in bad]
-            write(replace(prepared, rows=rows, rejected=prepared.rejected + rejected))
-
-    def _write(self, prepared: Prepared, *, seen_upstream: bool = True) -> Written:
-        """Stage first, lock after: run, sync, then the records; events last."""
-        if prepared.rows:
-            store.stage(prepared.rows)
-        self.lease.lock()
-        written = store.write_staged(self.scope, self.run.pk) if prepared.rows else Written()
-        if prepared.rejected:
-            store.quarantine(self.scope, prepared.rejected, seen_upstream=seen_upstream)
-            self.has_quarantine = True
-        if self.has_quarantine and prepared.seen:
-            bad = {item.id for item in prepared.rejected}
-            store.release_quarantine(self.scope, [seen for seen in prepared.seen if seen not in bad])
-        self._tell(written)
-        return written
-
-    def _tell(self, written: Written) -> None:
-        prefix = self.resource.spec.id_prefix + "_"
-        common = {"entity": self.scope.entity, **origin(self.run)}
-        if written.created:
-            emit_records(EventType.RECORD_CREATED, [prefix + i for i in written.created], **common)
-        if written.updated or written.restored:
-            changed = [prefix + i for i in (*written.updated, *written.restored)]
-            emit_records(EventType.RECORD_UPDATED, changed, **common)
-
-    def _advance(self, prepared: Prepared, written: Written, *, page_no: int, page: Page, digest: str) -> None:
-        run = self.run
-        if page.newest is not None and (run.newest is None or page.newest > run.newest):
-            run.newest = page.newest
-        changes: dict[str, Any] = {
-            "position": page.next,
-            "walk_done": page.next is None,
-            "page_no": page_no,
-            "last_page_digest": digest,
-            "newest": run.newest,
-            "attempts": 0,
-            "error": None,
-            "claims_without_progress": 0,
-            "read_count": F("read_count") + prepared.read,
-            "created_count": F("created_count") + len(written.created),
-            "updated_count": F("updated_count") + len(written.updated) + len(written.restored),
-            "unchanged_count": F("unchanged_count") + prepared.unchanged + len(written.same),
-            "quarantined_count": F("quarantined_count") + len(prepared.rejected),
-        }
-        if page.total is not None:
-            changes["total"] = page.total
-        SyncRun.objects.filter(pk=run.pk).update(**changes)
+    def take_again(self, remote_id: str, raw: bytes) -> None:
+        """Write one object that was read alone, if it differs."""
+        sighted = self.preparer.sight([(remote_id, raw)])
+        self.writer.write(self.preparer.prepare(sighted, store.differing(self.scope, sighted.good)))

@@ -40,7 +40,9 @@ def request(sync: Sync, mode: str) -> SyncRun:
 
 def let_lease_run_out(run: SyncRun) -> None:
     with database.cursor() as cursor:
-        cursor.execute("UPDATE syncs_syncrun SET lease_until = clock_timestamp() - interval '1 s' WHERE id = %s", [run.pk])
+        cursor.execute(
+            "UPDATE syncs_syncrun SET lease_until = clock_timestamp() - interval '1 s' WHERE id = %s", [run.pk]
+        )
 
 
 def state_of(run: SyncRun) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import django
+import psycopg
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
 django.setup()
@@ -22,7 +23,7 @@ django.setup()
 from syncs.engine import run as engine  # noqa: E402
 from syncs.engine import store  # noqa: E402
 from syncs.engine.sweep import Sweep  # noqa: E402
-from syncs.engine.walk import Walk  # noqa: E402
+from syncs.engine.writing import PageWriter  # noqa: E402
 
 
 class Trap:
@@ -59,26 +60,23 @@ def before(owner: Any, name: str, trap: Trap) -> None:
 
 
 def inside_copy(trap: Trap) -> None:
-    """Between two rows of a COPY."""
-    original = store.stage
+    """In the middle of a COPY: half of the data is sent."""
+    original = psycopg.Copy.write
 
-    def stage(rows: Any) -> None:
-        def every() -> Any:
-            for number, row in enumerate(rows):
-                if number == 1:
-                    trap.spring()
-                yield row
+    def write(self: Any, data: Any) -> None:
+        middle = len(data) // 2
+        original(self, data[:middle])
+        trap.spring()
+        original(self, data[middle:])
 
-        original(every())
-
-    store.stage = stage
+    psycopg.Copy.write = write  # type: ignore[method-assign]
 
 
 POINTS: dict[str, Callable[[Trap], None]] = {
-    "before_page": lambda trap: before(Walk, "_commit", trap),
+    "before_page": lambda trap: before(PageWriter, "commit_page", trap),
     "inside_copy": inside_copy,
     "holding_locks": lambda trap: after(store, "write_staged", trap),
-    "after_page": lambda trap: after(Walk, "_commit", trap),
+    "after_page": lambda trap: after(PageWriter, "commit_page", trap),
     "before_sweep": lambda trap: before(Sweep, "judge", trap),
     "inside_sweep": lambda trap: after(store, "bury", trap),
     "after_sweep": lambda trap: after(Sweep, "judge", trap),

@@ -33,13 +33,15 @@ FAULTS: dict[str, bytes] = {
 
 @dataclass
 class Relay:
-    """`base_url` stands in for the system's. `fault` spoils the next `times` answers (None: all) after `skip`."""
+    """`base_url` stands in for the system's. `fault` spoils the next `times` answers (None: all) after `skip`;
+    the answers' headers named in `hidden` (lower case) are left out."""
 
     target: str
     received: list[Received] = field(default_factory=list)
     fault: str = ""
     times: int | None = None
     skip: int = 0
+    hidden: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self._peer = Peer(self._answer)
@@ -91,7 +93,8 @@ class Relay:
             body = answer.read()
         finally:
             upstream.close()
-        kept = [f"{name}: {value}" for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP]
+        dropped = HOP_BY_HOP | self.hidden
+        kept = [f"{name}: {value}" for name, value in answer.getheaders() if name.lower() not in dropped]
         head = [f"HTTP/1.1 {answer.status} {answer.reason}", *kept, f"Content-Length: {len(body)}"]
         return "\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -111,13 +111,13 @@ def test_product_when_only_a_move_is_done_then_its_stock_is_in_the_window(
     place = first(erp, "stock.location", [["code", "like", "SPARES-%"]])
     connector = subject.make(page_size=2)
 
-    found = changed_by(lambda: count_stock(erp, place, products, 7654.5), connector, "inventory_item")
+    found = changed_by(lambda: count_stock(erp, place, products, 7654), connector, "inventory_item")
 
     assert set(found) == {str(product) for product in products}
     for raw in found.values():
         item = mapped(connector, "inventory_item", raw)
         (level,) = [level for level in item["stock"] if level["location"]["remote_id"] == str(place)]
-        assert level["quantity_on_hand"] == "7654.5"
+        assert level["quantity_on_hand"] == "7654"
         assert float(item["quantity_on_hand"]) == sum(float(level["quantity_on_hand"]) for level in item["stock"])
 
 
@@ -163,7 +163,9 @@ def test_location_and_work_order_when_changed_then_they_are_in_the_window(subjec
     production = first(erp, "production", [["state", "=", "draft"]])
     connector = subject.make()
 
-    places = changed_by(lambda: erp.call("model.stock.location.write", [place], {"name": "Moved"}), connector, "location")
+    places = changed_by(
+        lambda: erp.call("model.stock.location.write", [place], {"name": "Moved"}), connector, "location"
+    )
     works = changed_by(
         lambda: erp.call("model.production.write", [production], {"reference": "L-1"}), connector, "work_order"
     )
@@ -278,6 +280,16 @@ def test_check_when_the_company_is_not_the_users_then_the_setting_is_named(subje
     assert subject.make(company=1).check().details["currency"] == "USD"
     with pytest.raises(ConfigError, match="`company`"):
         subject.make(company=77).check()
+
+
+def test_check_when_the_server_tells_no_time_then_our_clock_serves(subject: Subject, between: Relay) -> None:
+    between.hidden = frozenset({"date"})
+    connector = subject.make(base_url=between.base_url)
+    now = connector.check().now
+
+    assert now is not None and abs(now - datetime.now(UTC)) < timedelta(seconds=10)
+    assert walk(connector, "inventory_item", window(datetime.now(UTC) + timedelta(days=1))) == {}
+    assert between.sent().count("common.db.login") == 1
 
 
 def test_check_when_the_password_failed_too_often_then_it_is_a_limit(subject: Subject) -> None:

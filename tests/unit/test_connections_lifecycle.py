@@ -191,6 +191,17 @@ def test_client_certificate_when_right_is_kept_with_its_key_encrypted(
         assert cursor.fetchone() == (0,)
 
 
+def test_client_certificate_when_removed_takes_its_key_along(workspace: Workspace, erp_server: TestErpServer) -> None:
+    public, private = certificate()
+    made = make(workspace, erp_server, client_certificate=public, client_key=private)
+
+    update(made, client_certificate="")
+
+    assert made.status == "active"
+    with scope(workspace=workspace.pk):
+        assert list(Credential.objects.values_list("name", flat=True)) == ["api_key"]
+
+
 @pytest.mark.parametrize("what", ["another's key", "passphrase", "no key", "no certificate", "garbage", "in the text"])
 def test_client_certificate_when_the_key_is_wrong_points_at_it(
     workspace: Workspace, erp_server: TestErpServer, what: str

@@ -189,6 +189,22 @@ def test_write_does_not_use_a_connection_that_idled(door, monkeypatch):
     assert server.accepted == 2
 
 
+def test_write_after_a_slow_answer_uses_its_connection(door, monkeypatch):
+    """Idling begins with the last byte of the answer, not with the waiting for it."""
+    monkeypatch.setattr("core.http.kept.MAX_IDLE_SECONDS_FOR_WRITE", 0.5)
+    slowly = threading.Event()
+
+    def answer(request, sock):
+        slowly.wait(0.6 if request.method == "GET" else 0)
+        sock.sendall(message())
+        return True
+
+    with peer(answer) as server:
+        call(door, server)
+        call(door, server, "POST", is_write=True)
+    assert server.accepted == 1
+
+
 def test_read_does_not_use_a_connection_that_idled_long(door, monkeypatch):
     monkeypatch.setattr("core.http.kept.MAX_IDLE_SECONDS", -1.0)
     with peer(always(message())) as server:
@@ -254,6 +270,7 @@ def test_environment_proxies_netrc_and_cookies_are_ignored(door, monkeypatch, tm
         call(door, server)
     assert "authorization" not in server.received[1].headers
     assert "cookie" not in server.received[1].headers
+    assert not door._client._session.cookies
 
 
 # Time
@@ -364,7 +381,14 @@ def test_large_headers_before_a_large_body_are_read(door):
     lines = b"\r\n".join(b"X-%d: " % n + b"y" * 60_000 for n in range(2))
     body = bytes(MIB)
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(body)
-    with peer(always(head + lines + b"\r\n\r\n" + body)) as server:
+
+    def answer(request, sock):
+        sock.sendall(head)
+        threading.Event().wait(0.05)  # so that the pieces read are not cut just where the headers end
+        sock.sendall(lines + b"\r\n\r\n" + body)
+        return True
+
+    with peer(answer) as server:
         assert call(door, server).body == body
 
 

@@ -102,9 +102,11 @@ def test_nothing_is_logged_about_malformed_headers(caplog):
 
 
 def test_nothing_is_logged_about_the_path_of_a_call(caplog):
-    caplog.set_level(logging.DEBUG)
+    for name in ("urllib3", "urllib3.connectionpool", "urllib3.connection", "requests"):
+        caplog.set_level(logging.DEBUG, logger=name)
     with peer(always(message())) as server, Door(LOCAL) as door:
         door.send(Request("GET", server.url("/hidden-path?key=hidden-key"), headers={"X-Key": "hidden-header"}))
+    assert "127.0.0.1" in caplog.text
     assert "hidden" not in caplog.text
 
 

@@ -103,8 +103,9 @@ def test_list_when_rows_change_while_paging_then_none_is_missed(client, connecti
     run_sync(sync)
     first = page_of(client, limit=100)
     changed = remote_ids(first)[0]
-    erp_server.change("orders", changed, text="Changed while you were reading")
-    erp_server.change("orders", "1250", text="Changed too")
+    ahead = next(remote_id for remote_id in erp_server.orders if remote_id not in remote_ids(first))
+    erp_server.change("orders", changed, text="Changed behind the reader")
+    erp_server.change("orders", ahead, text="Changed ahead of the reader")
     erp_server.add_orders(1, first=2000)
     run_sync(sync)
     pages = [first]
@@ -116,7 +117,7 @@ def test_list_when_rows_change_while_paging_then_none_is_missed(client, connecti
     assert len(seen) == 252 and seen.count(changed) == 2
     assert [len(page["data"]) for page in pages] == [100, 100, 52]
     versions = {record["remote_id"]: record["version"] for page in pages for record in page["data"]}
-    assert versions[changed] == 2 and versions["1250"] == 2
+    assert versions[changed] == 2 and versions[ahead] == 2
 
 
 def test_list_when_the_page_is_full_and_the_last_then_no_cursor(client, connection, erp_server):  # noqa: F811
@@ -139,36 +140,37 @@ def test_list_when_the_text_is_not_ascii_then_it_comes_through(client, connectio
 @pytest.fixture
 def varied(connection: Connection, erp_server: TestErpServer) -> Connection:  # noqa: F811
     erp_server.add_orders(2, status="open", ordered_on="2026-10-01")
-    erp_server.add_orders(1, first=1003, status="draft", ordered_on="2026-10-05", vendor_id="8", number="A,B")
-    erp_server.add_orders(1, first=1004, status="done", ordered_on="2026-10-09", vendor_id="9", number="A")
+    erp_server.add_orders(1, first=1003, status="draft", ordered_on="2026-10-05", vendor_id="8")
+    erp_server.add_orders(1, first=1004, status="done", ordered_on="2026-10-09", vendor_id="9")
+    erp_server.change("orders", "1003", number="A,B")
+    erp_server.change("orders", "1004", number="A")
     run_sync(sync_of(connection))
     return connection
 
 
-@pytest.mark.parametrize(
-    ("parameters", "expected"),
-    [
-        ({"status": "ordered"}, "1001 1002"),
-        ({"status": "draft,received"}, "1003 1004"),
-        ({"status": "approved"}, ""),
-        ({"number": "PO-1001,PO-1002"}, "1001 1002"),
-        ({"number": "A,B"}, "1003 1004"),
-        ({"number": "A"}, "1004"),
-        ({"vendor_remote_id": "8"}, "1003"),
-        ({"vendor_remote_id": "8,9"}, "1003 1004"),
-        ({"order_date": "2026-10-05"}, "1003"),
-        ({"order_date_from": "2026-10-05"}, "1003 1004"),
-        ({"order_date_to": "2026-10-05"}, "1001 1002 1003"),
-        ({"order_date_from": "2026-10-02", "order_date_to": "2026-10-08"}, "1003"),
-        ({"remote_id": "1002"}, "1002"),
-        ({"remote_id": "1002,1004,7"}, "1002 1004"),
-        ({"status": "ordered,draft", "vendor_remote_id": "7", "order_date_to": "2026-10-05"}, "1001 1002"),
-        ({"expected_date_from": "2026-01-01"}, ""),
-    ],
-    ids=lambda value: str(value)[:60],
-)
-def test_list_when_filtered_then_only_what_fits(parameters, expected, varied, client):
-    assert sorted(remote_ids(page_of(client, **parameters))) == expected.split()
+FITTING: list[tuple[dict[str, str], str]] = [
+    ({"status": "ordered"}, "1001 1002"),
+    ({"status": "draft,received"}, "1003 1004"),
+    ({"status": "approved"}, ""),
+    ({"number": "PO-1001,PO-1002"}, "1001 1002"),
+    ({"number": "A,B"}, "1003 1004"),
+    ({"number": "A"}, "1004"),
+    ({"vendor_remote_id": "8"}, "1003"),
+    ({"vendor_remote_id": "8,9"}, "1003 1004"),
+    ({"order_date": "2026-10-05"}, "1003"),
+    ({"order_date_from": "2026-10-05"}, "1003 1004"),
+    ({"order_date_to": "2026-10-05"}, "1001 1002 1003"),
+    ({"order_date_from": "2026-10-02", "order_date_to": "2026-10-08"}, "1003"),
+    ({"remote_id": "1002"}, "1002"),
+    ({"remote_id": "1002,1004,7"}, "1002 1004"),
+    ({"status": "ordered,draft", "vendor_remote_id": "7", "order_date_to": "2026-10-05"}, "1001 1002"),
+    ({"expected_date_from": "2026-01-01"}, ""),
+]
+
+
+def test_list_when_filtered_then_only_what_fits(varied, client):
+    for parameters, expected in FITTING:
+        assert sorted(remote_ids(page_of(client, **parameters))) == expected.split(), parameters
 
 
 def test_list_when_filtered_by_our_id_of_a_reference_then_it_is_found(varied, client):
@@ -185,32 +187,32 @@ def test_list_when_filtered_by_times_then_later_ones_only(varied, client, erp_se
     assert page_of(client, remote_modified_after=updated)["data"] == []
     assert page_of(client, remote_created_after=created)["data"] == []
     assert len(page_of(client, remote_modified_after="2020-01-01T00:00:00Z")["data"]) == 4
-    assert len(page_of(client, remote_created_after="2020-01-01T01:00:00%2B01:00".replace("%2B", "+"))["data"]) == 4
+    assert len(page_of(client, remote_created_after="2020-01-01T01:00:00+01:00")["data"]) == 4
 
 
-@pytest.mark.parametrize(
-    ("query", "code"),
-    [
-        ("stauts=draft", "UNKNOWN_PARAMETER"),
-        ("status=nonsense", "INVALID_PARAMETER"),
-        ("status=draft,,open", "INVALID_PARAMETER"),
-        ("vendor=po_00000000000000000000000000000000", "INVALID_PARAMETER"),
-        (f"vendor=ven_{'0' * 32}&vendor_remote_id=7", "INVALID_PARAMETER"),
-        ("order_date=yesterday", "INVALID_PARAMETER"),
-        ("order_date_from=2026-13-01", "INVALID_PARAMETER"),
-        ("modified_after=2026-10-01", "INVALID_PARAMETER"),
-        ("limit=501", "INVALID_PARAMETER"),
-        ("limit=0", "INVALID_PARAMETER"),
-        ("cursor=AAAA", "INVALID_CURSOR"),
-        ("include=provenance", "INVALID_PARAMETER"),
-        ("expand=lines", "INVALID_PARAMETER"),
-        ("include_deleted=yes", "INVALID_PARAMETER"),
-        ("remote_id=a%00b", "INVALID_CHARACTER"),
-        ("status=draft&status=closed", "REPEATED_PARAMETER"),
-    ],
-)
-def test_list_when_a_parameter_cannot_be_read_then_400(query, code, client, connection):
-    assert code_of(client.get(f"{ORDERS}?{query}")) == (400, code)
+UNREADABLE = [
+    ("stauts=draft", "UNKNOWN_PARAMETER"),
+    ("status=nonsense", "INVALID_PARAMETER"),
+    ("status=draft,,open", "INVALID_PARAMETER"),
+    ("vendor=po_00000000000000000000000000000000", "INVALID_PARAMETER"),
+    (f"vendor=ven_{'0' * 32}&vendor_remote_id=7", "INVALID_PARAMETER"),
+    ("order_date=yesterday", "INVALID_PARAMETER"),
+    ("order_date_from=2026-13-01", "INVALID_PARAMETER"),
+    ("modified_after=2026-10-01", "INVALID_PARAMETER"),
+    ("limit=501", "INVALID_PARAMETER"),
+    ("limit=0", "INVALID_PARAMETER"),
+    ("cursor=AAAA", "INVALID_CURSOR"),
+    ("include=provenance", "INVALID_PARAMETER"),
+    ("expand=lines", "INVALID_PARAMETER"),
+    ("include_deleted=yes", "INVALID_PARAMETER"),
+    ("remote_id=a%00b", "INVALID_CHARACTER"),
+    ("status=draft&status=closed", "REPEATED_PARAMETER"),
+]
+
+
+def test_list_when_a_parameter_cannot_be_read_then_400(client, connection):
+    for query, code in UNREADABLE:
+        assert code_of(client.get(f"{ORDERS}?{query}")) == (400, code), query
 
 
 def test_list_when_a_cursor_meets_other_filters_or_lists_then_400(varied, client, erp_server):  # noqa: F811
@@ -367,15 +369,11 @@ def test_list_when_read_then_four_statements(client, connection, erp_server, dja
         page = page_of(client)
     assert len(page["data"]) == 100
     with django_assert_max_num_queries(4):
-        page_of(client, status="ordered", order_date_from="2026-01-01", cursor=page_of_cursor(page), include="raw")
+        page_of(client, status="ordered", order_date_from="2026-01-01", include="raw")
     with django_assert_max_num_queries(4):
         client.get(f"{ORDERS}/{page['data'][0]['id']}")
     with django_assert_max_num_queries(5):
         page_of(client, expand="vendor")
-
-
-def page_of_cursor(page: dict[str, Any]) -> str:
-    return page["next_cursor"]
 
 
 def test_list_when_unfiltered_then_it_walks_the_index_in_order(client, connection, erp_server):  # noqa: F811

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -74,7 +75,7 @@ class Tryton(JsonRpcConnector):
             return CheckResult(
                 account=f"{self.settings.config['user']} at {company.name}",
                 version=str(version),
-                now=self.now(),
+                now=self._server_time(),
                 details={"user_id": session.user_id, "company": company.id, "currency": company.currency},
             )
 
@@ -119,6 +120,10 @@ class Tryton(JsonRpcConnector):
         row = found[0] if found else {}
         return Company(company, row.get("rec_name") or "", (row.get("currency.") or {}).get("code"), context)
 
+    def _server_time(self) -> datetime:
+        """The server's clock as its last answer told, ours when it does not tell; never signs in for it."""
+        return datetime.now(UTC) + timedelta(seconds=self._clock_offset_seconds or 0.0)
+
     def _reader(self, resource: Resource) -> ModelReader:
         name = resource.spec.name
         if name not in self._readers:
@@ -130,7 +135,7 @@ class Tryton(JsonRpcConnector):
             return ProductReader(
                 resource,
                 self.in_context,
-                today=lambda: self.now().date(),
+                today=lambda: self._server_time().date(),
                 currency=lambda: self.company().currency,
             )
         return ModelReader(resource, self.in_context, complete=_COMPLETE.get(resource.spec.name))

@@ -1,0 +1,251 @@
+"""Connections: listed, added in two steps, changed, tried out, paused and ended."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from connections import services
+from connections.admin import mappings
+from connections.admin.filters import StatusFilter, SystemFilter
+from connections.admin.forms import ConnectionForm, form_for, form_sections
+from connections.admin.panels import capability_rows, connection_facts
+from connections.admin.telling import tell_outcome
+from connections.choices import CONNECTION_BADGES, ConnectionStatus
+from connections.models import Connection
+from connections.services.credentials import stored_names
+from core import ids
+from core.admin import badge
+from core.admin_buttons import Button, ButtonAdmin, Question, page
+from core.admin_texts import json_block, plural
+from integrations.registry import catalogue
+from workspaces.models import ApiToken
+
+VIEW_FIELDS = (
+    "name", "shown_system", "workspace", "environment", "customer_reference", "shown_metadata", "time_zone",
+    "shown_settings", "shown_secrets", "proxy", "page_size",
+)  # fmt: skip
+ENVIRONMENT_BADGES = {"live": "primary", "test": ""}
+
+
+@admin.register(Connection)
+class ConnectionAdmin(ButtonAdmin):
+    """Connections. Everything is done by the services that the API calls too."""
+
+    list_display = ("name", "shown_system", "status_badge", "environment_badge", "customer_reference", "workspace")
+    list_filter = (StatusFilter, SystemFilter, "environment", "workspace")
+    list_select_related = ("workspace",)
+    list_per_page = 50
+    search_fields = ("name", "customer_reference")
+    search_help_text = "Name, customer reference, or id (con_ and 32 hex digits)."
+    ordering = ("name", "id")
+    readonly_fields = ("shown_system", "shown_metadata", "shown_settings", "shown_secrets")
+    actions = ()
+    change_form_outer_before_template = "connections/panel.html"
+    change_form_outer_after_template = "connections/below.html"
+    status_badge = badge("status", CONNECTION_BADGES, dict(ConnectionStatus.choices))
+    environment_badge = badge("environment", ENVIRONMENT_BADGES, description="Environment", ordering="environment")
+    buttons = (
+        Button("check", "Check now", "network_check", "primary"),
+        Button("pause", "Pause", "pause"),
+        Button("resume", "Resume", "play_arrow"),
+        Button("disconnect", "Disconnect", "link_off", "danger", asks=True),
+    )
+
+    # --- who and which --------------------------------------------------------------------------------------------
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A connection that was ended, or whose connector is not installed, can only be looked at."""
+        frozen = isinstance(obj, Connection) and (
+            obj.health == ConnectionStatus.DISCONNECTED or obj.system not in catalogue()
+        )
+        return not frozen and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        return {}
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Connection], search_term: str
+    ) -> tuple[QuerySet[Connection], bool]:
+        value = _id_in(search_term)
+        if value is not None:
+            return queryset.filter(pk=value), False
+        found: tuple[QuerySet[Connection], bool] = super().get_search_results(request, queryset, search_term)
+        return found
+
+    # --- adding and changing ----------------------------------------------------------------------------------------
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
+        """First the system, then its form."""
+        if "system" not in request.GET and self.has_add_permission(request):
+            systems = sorted(catalogue().values(), key=lambda kind: kind.title.lower())
+            return page(self, request, "connections/choose_system.html", "Which system?", None, {"systems": systems})
+        if request.GET.get("system", "") not in catalogue() and self.has_add_permission(request):
+            raise Http404
+        return super().add_view(request, form_url, extra_context)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if self._is_editable(request, obj):
+            kwargs["form"] = self._form(request, obj)
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        if not self._is_editable(request, obj):
+            return [(None, {"fields": VIEW_FIELDS})]
+        return form_sections(self._form(request, obj), adding=obj is None)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return (*self.readonly_fields, "workspace", "environment") if obj else ()
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The form is stored in a transaction; the system is spoken to after it, never within."""
+        extra = {"show_save_and_add_another": False, "show_save_and_continue": False, **(extra_context or {})}
+        if object_id is not None:
+            extra |= self._context(request, object_id)
+        response = super().changeform_view(request, object_id, form_url, extra)
+        form: ConnectionForm | None = getattr(request, "stored_form", None)
+        if form is not None and form.needs_check:
+            tell_outcome(request, services.check_connection(form.instance, by=str(request.user)))
+        return response
+
+    def save_form(self, request: HttpRequest, form: Any, change: bool) -> Connection:
+        request.stored_form = form  # type: ignore[attr-defined]  # for the check after the transaction
+        stored: Connection = form.instance
+        return stored
+
+    def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
+        """Stored by the form's service already."""
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """There is nothing related to save."""
+
+    def response_post_save_add(self, request: HttpRequest, obj: Connection) -> HttpResponse:
+        return HttpResponseRedirect(self.page_address(obj))
+
+    def response_post_save_change(self, request: HttpRequest, obj: Connection) -> HttpResponse:
+        return HttpResponseRedirect(self.page_address(obj))
+
+    def _is_editable(self, request: HttpRequest, obj: Any) -> bool:
+        return obj is None or self.has_change_permission(request, obj)
+
+    def _form(self, request: HttpRequest, obj: Any) -> type[ConnectionForm]:
+        """Asked for several times while a page is made; the names of the secrets are read once."""
+        kept: type[ConnectionForm] | None = getattr(request, "connection_form", None)
+        if kept is None:
+            kind = services.connector_of(obj) if obj else catalogue()[request.GET.get("system", "")]
+            stored = stored_names(obj) if obj else frozenset()
+            kept = form_for(kind, stored=stored, by=str(request.user))
+            request.connection_form = kept  # type: ignore[attr-defined]
+        return kept
+
+    def _context(self, request: HttpRequest, object_id: str) -> dict[str, Any]:
+        connection = self.get_object(request, object_id)
+        if connection is None or request.method == "POST":
+            return {}
+        return self.panel_context(request, connection)
+
+    def panel_context(self, request: HttpRequest, connection: Connection) -> dict[str, Any]:
+        """What stands above and below the form. The room above adds to it."""
+        known = connection.system in catalogue()
+        return {
+            "connection": connection,
+            "facts": connection_facts(connection),
+            "status_colour": CONNECTION_BADGES[ConnectionStatus(connection.status)],
+            "status_label": ConnectionStatus(connection.status).label,
+            "buttons": self.offered_buttons(request, connection),
+            "capabilities": capability_rows(connection) if known else [],
+            "mappings": mappings.mapping_tables(connection) if known else [],
+            "may_map": self.has_change_permission(request, connection),
+        }
+
+    # --- buttons --------------------------------------------------------------------------------------------------
+
+    def fitting_buttons(self, request: HttpRequest, row: Connection) -> list[Button]:
+        if row.health == ConnectionStatus.DISCONNECTED:
+            return []
+        hidden = {"pause" if row.paused else "resume"}
+        if row.system not in catalogue():
+            hidden.add("check")
+        return [button for button in self.buttons if button.name not in hidden]
+
+    def press_check(self, request: HttpRequest, connection: Connection) -> str:
+        tell_outcome(request, services.check_connection(connection, by=str(request.user)))
+        return ""
+
+    def press_pause(self, request: HttpRequest, connection: Connection) -> str:
+        services.pause_connection(connection, by=str(request.user))
+        return f"“{connection.name}” is paused: none of its syncs starts until you resume it."
+
+    def press_resume(self, request: HttpRequest, connection: Connection) -> str:
+        services.resume_connection(connection, by=str(request.user))
+        return f"“{connection.name}” goes on: due syncs start within a second or two."
+
+    def ask_disconnect(self, request: HttpRequest, connection: Connection) -> Question:
+        secrets = len(stored_names(connection))
+        tokens = ApiToken.objects.filter(connection_id=connection.pk, revoked_at=None).count()
+        return Question(
+            title=f"End “{connection.name}” for good?",
+            lines=[
+                f"{plural(secrets, 'secret')} will be deleted and {plural(tokens, 'token')} of this connection revoked. "
+                "No sync starts any more.",
+                "The records copied so far stay readable. This cannot be undone: to connect again, add a new connection.",
+            ],
+            yes="Yes, disconnect",
+        )
+
+    def press_disconnect(self, request: HttpRequest, connection: Connection) -> str:
+        secrets = len(stored_names(connection))
+        services.disconnect_connection(connection, by=str(request.user))
+        return f"“{connection.name}” is disconnected; {plural(secrets, 'secret')} deleted. Its records stay readable."
+
+    # --- mappings ---------------------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.mapping_view)
+        own = [path("<uuid:object_id>/mapping/<slug:entity>/", view, name="connections_connection_mapping")]
+        return own + super().get_urls()
+
+    def mapping_view(self, request: HttpRequest, object_id: UUID, entity: str) -> HttpResponse:
+        return mappings.mapping_page(self, request, self.row_or_404(request, object_id), entity)
+
+    # --- shown ------------------------------------------------------------------------------------------------------
+
+    @display(description="System", ordering="system")
+    def shown_system(self, connection: Connection) -> str:
+        kind = catalogue().get(connection.system)
+        return kind.title if kind else f"{connection.system} (not installed)"
+
+    @display(description="Metadata")
+    def shown_metadata(self, connection: Connection) -> SafeString:
+        return json_block(connection.metadata)
+
+    @display(description="Settings")
+    def shown_settings(self, connection: Connection) -> SafeString:
+        return json_block(connection.config)
+
+    @display(description="Secrets")
+    def shown_secrets(self, connection: Connection) -> str:
+        return ", ".join(f"{name} (stored)" for name in sorted(stored_names(connection))) or "None stored"
+
+
+def _id_in(text: str) -> UUID | None:
+    try:
+        return ids.read(Connection.PREFIX, text.strip()) or UUID(text.strip())
+    except ValueError:
+        return None

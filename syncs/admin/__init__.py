@@ -1,0 +1,9 @@
+"""Screens of this room: syncs, their runs, the records they copied, and what they add to the screen of a connection."""
+
+from syncs.admin.connections import SyncedConnectionAdmin
+from syncs.admin.quarantine import QuarantinedRecordAdmin
+from syncs.admin.records import RecordAdmin
+from syncs.admin.runs import SyncRunAdmin
+from syncs.admin.syncs import SyncAdmin
+
+__all__ = ["QuarantinedRecordAdmin", "RecordAdmin", "SyncAdmin", "SyncRunAdmin", "SyncedConnectionAdmin"]

@@ -1,0 +1,298 @@
+"""Runs: the history of what was synced, each with what it did, what went wrong, and what a person may decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from connections.admin.telling import entity_title
+from connections.models import Connection
+from core import ids
+from core.admin import HistoryAdmin, badge
+from core.admin_buttons import Button, ButtonAdmin, Question, page
+from core.admin_texts import absolute, duration, moment, plural
+from integrations.entities import ENTITIES
+from syncs.admin.filters import ConnectionFilter, SyncEntityFilter
+from syncs.admin.telling import counts_line
+from syncs.choices import ACTIVE, RUN_BADGES, Review, RunStatus
+from syncs.models import QuarantinedRecord, Suspect, SyncRun
+from syncs.services import cancel_run, review_run
+
+__all__ = ["SyncRunAdmin", "run_rows"]
+
+SAMPLES = 40
+STATUS_LABELS = dict(RunStatus.choices)
+
+
+@admin.register(SyncRun)
+class SyncRunAdmin(HistoryAdmin, ButtonAdmin):
+    """The history as it was written."""
+
+    list_display = (
+        "shown_at", "status_badge", "shown_entity", "connection_name", "mode", "shown_trigger", "took", "counts",
+        "trouble",
+    )  # fmt: skip
+    list_display_links = ("shown_at",)
+    list_filter = ("status", "mode", SyncEntityFilter, ConnectionFilter, "trigger", "workspace")
+    list_select_related = ("sync", "connection")
+    date_hierarchy = "created_at"
+    ordering = ("-created_at",)
+    sortable_by = ()
+    search_fields = ("connection__name",)
+    search_help_text = "Name of the connection, or id of a run (run_ and 32 hex digits)."
+    actions = ()
+    status_badge = badge("status", RUN_BADGES, STATUS_LABELS)
+    buttons = (
+        Button("cancel", "Cancel", "cancel", asks=True),
+        Button("release", "Release: they live", "undo", asks=True),
+        Button("delete", "Delete them", "delete", "danger", asks=True),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[SyncRun]:
+        rows: QuerySet[SyncRun] = super().get_queryset(request)
+        return rows.select_related("sync", "connection", "default_mapping", "override_mapping").defer("position")
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        return {}
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[SyncRun], search_term: str
+    ) -> tuple[QuerySet[SyncRun], bool]:
+        value = ids.read(SyncRun.PREFIX, search_term.strip())
+        if value is not None:
+            return queryset.filter(pk=value), False
+        found: tuple[QuerySet[SyncRun], bool] = super().get_search_results(request, queryset, search_term)
+        return found
+
+    # --- the page of a run ------------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.live_view)
+        return [path("<uuid:object_id>/live/", view, name="syncs_syncrun_live"), *super().get_urls()]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        if object_id is None or request.method == "POST":
+            raise PermissionDenied
+        run = self.row_or_404(request, object_id)
+        title = f"{run.get_mode_display()} run of {entity_title(run.sync.entity).lower()}"
+        return page(self, request, "syncs/run.html", title, run, self._context(request, run))
+
+    def live_view(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
+        """The part of the page that changes while the run works; asked for by the page itself."""
+        run = self.row_or_404(request, object_id)
+        return TemplateResponse(request, "syncs/run_live.html", self._context(request, run))
+
+    def _context(self, request: HttpRequest, run: SyncRun) -> dict[str, Any]:
+        quarantined = QuarantinedRecord.objects.filter(sync_id=run.sync_id)
+        suspects = Suspect.objects.filter(run=run)
+        in_review = run.status == RunStatus.NEEDS_REVIEW
+        return {
+            "run": run,
+            "row": _row(run),
+            "is_active": run.status in ACTIVE,
+            "entity_title": entity_title(run.sync.entity),
+            "facts": _facts(run),
+            "counters": _counters(run),
+            "buttons": self.offered_buttons(request, run),
+            "next": self.page_address(run),
+            "live_address": reverse("admin:syncs_syncrun_live", args=[run.pk]),
+            "connection_address": _address(run.connection),
+            "sync_address": _address(run.sync),
+            "quarantined": quarantined.defer("raw")[:20],
+            "quarantine_address": reverse("admin:syncs_quarantinedrecord_changelist")
+            + f"?connection={run.connection_id}&entity={run.sync.entity}",
+            "suspects": list(suspects.order_by("remote_id")[:SAMPLES]) if in_review else [],
+            "suspect_count": suspects.count() if in_review else 0,
+            "in_review": in_review,
+        }
+
+    # --- buttons ----------------------------------------------------------------------------------------------------
+
+    def fitting_buttons(self, request: HttpRequest, row: SyncRun) -> list[Button]:
+        if row.status == RunStatus.NEEDS_REVIEW:
+            names = {"release", "delete"}
+        else:
+            names = {"cancel"} if row.status in ACTIVE and not row.cancel_requested else set()
+        return [button for button in self.buttons if button.name in names]
+
+    def ask_cancel(self, request: HttpRequest, run: SyncRun) -> Question:
+        return Question(
+            title="Cancel this run?",
+            lines=[
+                f"It has read {plural(run.read_count, 'object')} so far; what it wrote stays. It stops at once while it "
+                "waits, at its next page while it works. The sync's next run starts as planned."
+            ],
+            yes="Yes, cancel it",
+        )
+
+    def press_cancel(self, request: HttpRequest, run: SyncRun) -> str:
+        run = cancel_run(run, by=str(request.user))
+        if run.status == RunStatus.CANCELLED:
+            return f"The run is cancelled after {plural(run.read_count, 'object')} read."
+        return f"The run stops at its next page; {plural(run.read_count, 'object')} read so far."
+
+    def ask_release(self, request: HttpRequest, run: SyncRun) -> Question:
+        count, samples = _held(run)
+        return Question(
+            title=f"Keep {_records(run, count)}?",
+            lines=[
+                f"The system's list did not show {_records(run, count)} of “{run.connection.name}”, out of "
+                f"{run.read_count:,} it did show. Released, they stay as they are; the next full run judges them anew.",
+                "Choose this when the list was wrong: a lost permission, another filter, an upstream fault.",
+            ],
+            yes=f"Yes, keep {count:,}",
+            samples=samples,
+            variant="primary",
+        )
+
+    def press_release(self, request: HttpRequest, run: SyncRun) -> str:
+        count, _ = _held(run)
+        review_run(run, Review.RELEASED, by=str(request.user))
+        return f"{_records(run, count)} released: they stay as they are."
+
+    def ask_delete(self, request: HttpRequest, run: SyncRun) -> Question:
+        count, samples = _held(run)
+        return Question(
+            title=f"Delete {_records(run, count)}?",
+            lines=[
+                f"The system's list did not show {_records(run, count)} of “{run.connection.name}”, out of "
+                f"{run.read_count:,} it did show. Deleted, they are marked as gone in the copy and told by events; "
+                "nothing is deleted in the system itself.",
+                "Records written since are left alone. One that the system shows again comes back by itself.",
+            ],
+            yes=f"Yes, delete {count:,}",
+            samples=samples,
+        )
+
+    def press_delete(self, request: HttpRequest, run: SyncRun) -> str:
+        before = run.deleted_count
+        run = review_run(run, Review.DELETED, by=str(request.user))
+        return f"{_records(run, run.deleted_count - before)} marked as deleted in the copy."
+
+    # --- shown ------------------------------------------------------------------------------------------------------
+
+    @display(description="Started", ordering="created_at")
+    def shown_at(self, run: SyncRun) -> SafeString | str:
+        return moment(run.started_at or run.created_at)
+
+    @display(description="Entity")
+    def shown_entity(self, run: SyncRun) -> str:
+        return entity_title(run.sync.entity)
+
+    @display(description="Connection")
+    def connection_name(self, run: SyncRun) -> SafeString:
+        return format_html('<a class="lsh-link" href="{}">{}</a>', _address(run.connection), run.connection.name)
+
+    @display(description="Trigger")
+    def shown_trigger(self, run: SyncRun) -> str:
+        return _trigger(run)
+
+    @display(description="Took")
+    def took(self, run: SyncRun) -> str:
+        return _took(run)
+
+    @display(description="Counts")
+    def counts(self, run: SyncRun) -> SafeString:
+        return format_html('<div class="lsh-wide">{}</div>', counts_line(run))
+
+    @display(description="Error")
+    def trouble(self, run: SyncRun) -> SafeString | str:
+        return format_html('<div class="lsh-wide lsh-error-text">{}</div>', run.error["message"]) if run.error else ""
+
+
+def run_rows(runs: Iterable[SyncRun]) -> list[dict[str, Any]]:
+    """Runs as `syncs/run_table.html` shows them."""
+    return [_row(run) for run in runs]
+
+
+def _row(run: SyncRun) -> dict[str, Any]:
+    return {
+        "address": reverse("admin:syncs_syncrun_change", args=[run.pk]),
+        "at": run.started_at or run.created_at,
+        "label": STATUS_LABELS[run.status],
+        "colour": RUN_BADGES[RunStatus(run.status)],
+        "mode": run.get_mode_display(),
+        "trigger": _trigger(run),
+        "took": _took(run),
+        "counts": counts_line(run),
+        "error": run.error or {},
+    }
+
+
+def _facts(run: SyncRun) -> list[tuple[str, Any]]:
+    since = absolute(run.window_since) if run.window_since else "the beginning"
+    window = f"{since} to {absolute(run.window_until)}" if run.window_until else "not opened"
+    facts: list[tuple[str, Any]] = [
+        ("Mode", run.get_mode_display()),
+        ("Trigger", _trigger(run)),
+        ("Started", moment(run.started_at, empty="not yet")),
+        ("Took", _took(run) or "—"),
+        ("Window (the system's clock)", window),
+        ("Mapping", _mappings(run)),
+        ("Pages", f"{run.page_no:,}"),
+        ("Id", ids.show(SyncRun.PREFIX, run.pk)),
+    ]
+    if run.phase:
+        facts.insert(2, ("Phase", run.get_phase_display()))
+    if run.status == RunStatus.WAITING:
+        facts.append(("Goes on", moment(run.due_at)))
+    if run.review:
+        facts.append(("Review", f"{run.get_review_display()} ({run.reviewed_by or 'by itself'})"))
+    return facts
+
+
+def _mappings(run: SyncRun) -> str:
+    if run.default_mapping is None:
+        return "not pinned yet"
+    own = f", override version {run.override_mapping.version}" if run.override_mapping else ""
+    return f"default version {run.default_mapping.version}{own}"
+
+
+def _counters(run: SyncRun) -> list[tuple[str, int]]:
+    names = ("read", "created", "updated", "unchanged", "deleted", "quarantined")
+    return [(name.capitalize(), getattr(run, f"{name}_count")) for name in names]
+
+
+def _trigger(run: SyncRun) -> str:
+    return f"{run.get_trigger_display()} ({run.triggered_by})" if run.triggered_by else run.get_trigger_display()
+
+
+def _took(run: SyncRun) -> str:
+    if run.started_at is None:
+        return ""
+    end = run.finished_at or (timezone.now() if run.status in ACTIVE else None)
+    return duration(max((end - run.started_at).total_seconds(), 0)) if end else ""
+
+
+def _held(run: SyncRun) -> tuple[int, list[str]]:
+    rows = Suspect.objects.filter(run=run)
+    return rows.count(), list(rows.order_by("remote_id").values_list("remote_id", flat=True)[:SAMPLES])
+
+
+def _records(run: SyncRun, count: int) -> str:
+    """"1 purchase order", "12 purchase orders"."""
+    spec = ENTITIES[run.sync.entity].describes if run.sync.entity in ENTITIES else None
+    return plural(count, spec.title.lower(), spec.plural.replace("_", " ")) if spec else plural(count, "record")
+
+
+def _address(row: Any) -> str:
+    name = "connections_connection" if isinstance(row, Connection) else "syncs_sync"
+    return reverse(f"admin:{name}_change", args=[row.pk])

@@ -1,0 +1,78 @@
+"""The run's row after each page: counters, checkpoint, a renewed lease, and whether the run may go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db import connection
+
+from core.leases import Lease, LeaseLostError
+from syncs.models import SyncRun
+
+# Asked with every renewal, so that a wish to stop is honoured at the next call.
+MUST_STOP = (
+    "cancel_requested OR (SELECT c.paused OR c.health NOT IN ('active', 'offline') OR NOT s.enabled"
+    " FROM connections_connection c, syncs_sync s WHERE c.id = connection_id AND s.id = sync_id)"
+)
+_TABLE = SyncRun._meta.db_table
+_ADVANCE = f"""WITH moved AS (
+    UPDATE {_TABLE} SET lease_until = clock_timestamp() + %s * interval '1 second', claims_without_progress = 0,
+        attempts = 0, error = NULL, position = %s::jsonb, walk_done = %s, page_no = %s, last_page_digest = %s,
+        newest = %s, total = coalesce(%s, total), read_count = read_count + %s, created_count = created_count + %s,
+        updated_count = updated_count + %s, unchanged_count = unchanged_count + %s,
+        quarantined_count = quarantined_count + %s
+    WHERE {Lease.HELD} RETURNING id, {MUST_STOP} AS must_stop)"""
+_SHOWN = """, shown AS (INSERT INTO syncs_runpage (run_id, page_no, record_ids) SELECT id, %s, %s::uuid[] FROM moved)"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one page did to the run. `position` None: it was the last."""
+
+    page_no: int
+    position: Any
+    digest: str
+    newest: datetime | None
+    total: int | None
+    read: int
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    quarantined: int = 0
+
+
+def advance(lease: Lease, step: Step, *, shown: Sequence[str] | None) -> bool:
+    """Move the run on by one page; answers whether it must stop. `shown` are hex ids a complete walk remembers.
+
+    One statement: alone it is a transaction of its own, and finding the row no longer ours it writes nothing.
+    """
+    statement = _ADVANCE
+    values: list[Any] = [
+        lease.seconds,
+        None if step.position is None else orjson.dumps(dict(step.position)).decode(),
+        step.position is None,
+        step.page_no,
+        step.digest,
+        step.newest,
+        step.total,
+        step.read,
+        step.created,
+        step.updated,
+        step.unchanged,
+        step.quarantined,
+        lease.pk,
+        lease.fence,
+    ]
+    if shown is not None:
+        statement += _SHOWN
+        values += [step.page_no, "{" + ",".join(shown) + "}"]
+    with connection.cursor() as cursor:
+        cursor.execute(statement + " SELECT must_stop FROM moved", values)
+        row = cursor.fetchone()
+    if row is None:
+        raise LeaseLostError(f"{lease.table} {lease.pk} fence {lease.fence}")
+    return bool(row[0])

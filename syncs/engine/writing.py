@@ -1,0 +1,113 @@
+"""Writing pages: each with its checkpoint, counters and events in one transaction under the run's lease."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from django.db import transaction
+from django.db.models import F
+
+from core.errors import BugError
+from core.leases import Lease
+from integrations.sdk.declarations import Resource
+from integrations.sdk.pages import Page
+from syncs.choices import Mode
+from syncs.engine import store
+from syncs.engine.checkpoint import Step, advance
+from syncs.engine.outcomes import origin
+from syncs.engine.prepare import Prepared, Rejected
+from syncs.engine.store import Scope, Written
+from syncs.models import SyncRun
+from workspaces.choices import EventType
+from workspaces.events import emit_records
+
+
+class PageWriter:
+    """Writes what one run found."""
+
+    def __init__(self, run: SyncRun, lease: Lease, resource: Resource) -> None:
+        self.run, self.lease, self.prefix = run, lease, resource.spec.id_prefix
+        self.scope = Scope(run.workspace_id, run.connection_id, run.sync_id, run.sync.entity)
+        store.make_staging()
+        self.has_quarantine = bool(store.quarantined(self.scope, limit=1))
+
+    def commit_page(self, prepared: Prepared, *, page_no: int, page: Page, digest: str) -> bool:
+        """Write a page with its checkpoint, counters and events, together or not at all. True: the run must stop."""
+        if page.newest is not None and (self.run.newest is None or page.newest > self.run.newest):
+            self.run.newest = page.newest
+
+        def write(prepared: Prepared) -> bool:
+            if not (prepared.rows or prepared.rejected or self.has_quarantine):
+                return self._advance(prepared, Written(), page_no=page_no, page=page, digest=digest)
+            with transaction.atomic():
+                written = self._write(prepared)
+                return self._advance(prepared, written, page_no=page_no, page=page, digest=digest)
+
+        return self._without_culprits(write, prepared)
+
+    def write(self, prepared: Prepared, *, seen_upstream: bool = True) -> None:
+        """Write records outside the walk (a confirmed one, a released one), with their events."""
+
+        def write(prepared: Prepared) -> bool:
+            with transaction.atomic():
+                written = self._write(prepared, seen_upstream=seen_upstream)
+                SyncRun.objects.filter(pk=self.run.pk).update(
+                    created_count=F("created_count") + len(written.created),
+                    updated_count=F("updated_count") + len(written.updated) + len(written.restored),
+                )
+            return False
+
+        self._without_culprits(write, prepared)
+
+    def _without_culprits(self, write: Callable[[Prepared], bool], prepared: Prepared) -> bool:
+        """Write; when PostgreSQL refuses the page, set aside the rows it refuses and write the others."""
+        try:
+            return write(prepared)
+        except store.REFUSALS as error:
+            refused = store.culprits(self.scope, self.run.pk, prepared.rows)
+            if not refused:
+                raise BugError("A page was refused by the database, but none of its rows.") from error
+            bad = {row.id for row, _ in refused}
+            rejected = [Rejected(r.id, r.remote_id, r.raw, "DATABASE_REFUSED", why) for r, why in refused]
+            rows = [row for row in prepared.rows if row.id not in bad]
+            return write(replace(prepared, rows=rows, rejected=prepared.rejected + rejected))
+
+    def _write(self, prepared: Prepared, *, seen_upstream: bool = True) -> Written:
+        """Stage first, lock after: run, sync, then the records; events last."""
+        if prepared.rows:
+            store.stage(prepared.rows)
+        self.lease.lock()
+        written = store.write_staged(self.scope, self.run.pk) if prepared.rows else Written()
+        if prepared.rejected:
+            store.quarantine(self.scope, prepared.rejected, seen_upstream=seen_upstream)
+            self.has_quarantine = True
+        if self.has_quarantine and prepared.seen:
+            bad = {item.id for item in prepared.rejected}
+            store.release_quarantine(self.scope, [seen for seen in prepared.seen if seen not in bad])
+        self._tell(written)
+        return written
+
+    def _tell(self, written: Written) -> None:
+        prefix = self.prefix + "_"
+        common = {"entity": self.scope.entity, **origin(self.run)}
+        if written.created:
+            emit_records(EventType.RECORD_CREATED, [prefix + i for i in written.created], **common)
+        if written.updated or written.restored:
+            changed = [prefix + i for i in (*written.updated, *written.restored)]
+            emit_records(EventType.RECORD_UPDATED, changed, **common)
+
+    def _advance(self, prepared: Prepared, written: Written, *, page_no: int, page: Page, digest: str) -> bool:
+        step = Step(
+            page_no=page_no,
+            position=page.next,
+            digest=digest,
+            newest=self.run.newest,
+            total=page.total,
+            read=prepared.read,
+            created=len(written.created),
+            updated=len(written.updated) + len(written.restored),
+            unchanged=prepared.unchanged + len(written.same),
+            quarantined=len(prepared.rejected),
+        )
+        return advance(self.lease, step, shown=prepared.seen if self.run.mode == Mode.FULL else None)
