@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -12,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +64,7 @@ def measure(ground: Ground, *, rounds: int, seconds: float) -> list[Listed]:
     with _server(ground) as (port, pid):
         pages = {path: _pages(port, token, path) for path in (REAL, PLAIN)}
         for path in pages:
-            asyncio.run(_load(port, token, pages[path], WARM_UP_SECONDS))
+            _load(port, token, pages[path], WARM_UP_SECONDS)
         for number in range(rounds):
             for path in (PLAIN, REAL):
                 result = _round(ground, number, port, pid, token, path, pages[path], seconds)
@@ -164,7 +163,7 @@ def _round(
 ) -> Listed:
     cpu, postgres = tree_cpu_seconds(pid), ground.postgres_cpu_seconds()
     began = time.perf_counter()
-    times, size = asyncio.run(_load(port, token, pages, seconds))
+    times, size = _load(port, token, pages, seconds)
     elapsed, count = time.perf_counter() - began, len(times)
     times.sort()
     return Listed(
@@ -179,29 +178,50 @@ def _round(
     )
 
 
-async def _load(port: int, token: str, pages: list[str], seconds: float) -> tuple[list[float], int]:
-    """Ask over 8 kept connections, one request in flight on each; (seconds of each request, bytes of all bodies)."""
+def _load(port: int, token: str, pages: list[str], seconds: float) -> tuple[list[float], int]:
+    """Ask over 8 kept connections, one request in flight on each; (seconds of each request, bytes of all bodies).
+
+    Threads on bare sockets: what the client costs is taken from the servers it shares the machine with.
+    """
     head = "".join(f"{name}: {value}\r\n" for name, value in _headers(token).items())
     requests = [f"GET {target} HTTP/1.1\r\n{head}\r\n".encode() for target in pages]
     until = time.perf_counter() + seconds
-    clients = [_client(port, requests[start:] + requests[:start], until) for start in range(CONNECTIONS)]
-    found = await asyncio.gather(*clients)
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        turned = [requests[start:] + requests[:start] for start in range(CONNECTIONS)]
+        found = list(pool.map(lambda mine: _client(port, mine, until), turned))
     return [taken for times, _ in found for taken in times], sum(size for _, size in found)
 
 
-async def _client(port: int, requests: list[bytes], until: float) -> tuple[list[float], int]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
+def _client(port: int, requests: list[bytes], until: float) -> tuple[list[float], int]:
     times: list[float] = []
-    size = 0
-    try:
+    size, buffer = 0, memoryview(bytearray(2**20))
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         while (began := time.perf_counter()) < until:
-            writer.write(requests[len(times) % len(requests)])
-            head = await reader.readuntil(b"\r\n\r\n")
-            if not head.startswith(b"HTTP/1.1 200 "):
-                raise BenchmarkError(f"A list answered {head.partition(os.linesep.encode())[0]!r}.")
-            _, _, rest = head.lower().partition(b"\r\ncontent-length:")
-            size += len(await reader.readexactly(int(rest.partition(b"\r\n")[0])))
+            connection.sendall(requests[len(times) % len(requests)])
+            size += _read_answer(connection, buffer)
             times.append(time.perf_counter() - began)
-    finally:
-        writer.close()
     return times, size
+
+
+def _read_answer(connection: socket.socket, buffer: memoryview) -> int:
+    """Read one answer, which must be 200 with a Content-Length; answers the size of its body."""
+    received, end = 0, -1
+    while end < 0:
+        received += _receive(connection, buffer[received:])
+        head = bytes(buffer[: min(received, 4096)])
+        end = head.find(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200 "):
+        raise BenchmarkError(f"A list answered {head[:60]!r}.")
+    _, _, rest = head[:end].lower().partition(b"\r\ncontent-length:")
+    length = int(rest.partition(b"\r\n")[0])
+    left = end + 4 + length - received
+    while left > 0:
+        left -= _receive(connection, buffer[:left])
+    return length
+
+
+def _receive(connection: socket.socket, buffer: memoryview) -> int:
+    count = connection.recv_into(buffer)
+    if count == 0:
+        raise BenchmarkError("The web process closed a connection within an answer.")
+    return count

@@ -1,15 +1,16 @@
 """Where the engine's time goes: `execute_run` under cProfile in this process, without a worker.
 
-The profiler's own cost is in the numbers; read the shares. The thread that fetches is profiled apart.
+The profiler's own cost is in the numbers; read the shares. The thread beside it (fetching, and what the
+engine does there) is profiled apart.
 """
 
 from __future__ import annotations
 
 import cProfile
 import pstats
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from unittest import mock
 
@@ -19,7 +20,6 @@ from django_scopes import scope
 from benchmarks.ground import PROJECT, Ground
 from benchmarks.project import MODES, Customer, fresh_database, make_customer
 from core import hints
-from integrations.protocols.rest import RestConnector
 from syncs.choices import Mode, Trigger
 from syncs.engine.run import execute_run
 from syncs.services import request_run
@@ -45,7 +45,7 @@ def _phase(ground: Ground, customer: Customer, phase: str, *, with_profiler: boo
         ground.upstream("/mutate?percent=1")
     fetching = cProfile.Profile() if with_profiler else None
     writing = cProfile.Profile() if with_profiler else None
-    with mock.patch.object(RestConnector, "fetch_page", _profiled(RestConnector.fetch_page, fetching)):
+    with mock.patch.object(ThreadPoolExecutor, "submit", _submitting(fetching)):
         postgres, began, cpu = ground.postgres_cpu_seconds(), time.perf_counter(), time.process_time()
         _run(customer, MODES[phase], writing)
         seconds, used = time.perf_counter() - began, time.process_time() - cpu
@@ -71,13 +71,13 @@ def _run(customer: Customer, mode: Mode, profiler: cProfile.Profile | None) -> N
     print(f"{run.mode} {run.status}: read {run.read_count}, error {run.error}")
 
 
-def _profiled(fetch_page: Any, profiler: cProfile.Profile | None) -> Any:
-    """The same function, under the profiler in whatever thread it is called."""
+def _submitting(profiler: cProfile.Profile | None) -> Callable[..., Future[Any]]:
+    """`ThreadPoolExecutor.submit`, with the work under the profiler. The engine's pool has one thread."""
+    submit = ThreadPoolExecutor.submit
     if profiler is None:
-        return fetch_page
+        return submit
 
-    def fetch(*arguments: Any) -> Any:
-        assert threading.current_thread() is not threading.main_thread()
-        return profiler.runcall(fetch_page, *arguments)
+    def submit_profiled(pool: ThreadPoolExecutor, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        return submit(pool, profiler.runcall, function, *arguments)
 
-    return fetch
+    return submit_profiled

@@ -126,7 +126,7 @@ def page(
 
 def return_address(request: HttpRequest, otherwise: str) -> str:
     """Where the button stood, if that is a page of ours."""
-    wanted = request.POST.get("next", "")
+    wanted = request.POST.get("next") or request.GET.get("next", "")
     fits = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
     return wanted if fits else otherwise
 

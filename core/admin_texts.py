@@ -30,12 +30,12 @@ def number(value: int) -> str:
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """"1 record", "12,345 records"."""
+    """ "1 record", "12,345 records"."""
     return f"{number(count)} {one if count == 1 else many or one + 's'}"
 
 
 def relative(value: datetime, at: datetime | None = None) -> str:
-    """"3 minutes ago", "in 2 hours", "now"."""
+    """ "3 minutes ago", "in 2 hours", "now"."""
     seconds = ((at or timezone.now()) - value).total_seconds()
     if abs(seconds) < 1:
         return "now"
@@ -63,7 +63,7 @@ def moment(value: datetime | None, *, empty: str = "never") -> SafeString | str:
 
 
 def duration(seconds: float) -> str:
-    """"0.4 s", "12 s", "3 min 20 s", "2 h 5 min"."""
+    """ "0.4 s", "12 s", "3 min 20 s", "2 h 5 min"."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

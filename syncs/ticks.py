@@ -43,24 +43,27 @@ def make_missing_syncs() -> int:
     return made
 
 
+# A sync may be re-mapped when nothing else re-maps it anyway, and not again within the hour after a failure.
+_MAY_REMAP = """s.initial_completed_at IS NOT NULL AND s.enabled AND s.requested_mode = ''
+    AND NOT EXISTS (SELECT FROM syncs_syncrun r WHERE r.sync_id = s.id
+        AND (r.status IN ('queued', 'running', 'waiting') AND r.mode <> 'incremental'
+            OR r.mode = 'remap' AND r.status = 'failed' AND r.finished_at > clock_timestamp() - interval '1 hour'))"""
+_ASK = "UPDATE syncs_sync s SET requested_mode = %s, next_run_at = clock_timestamp() FROM connections_mapping m"
+_NEW_OVERRIDE = f"""{_ASK} WHERE m.is_current AND m.connection_id = s.connection_id AND m.entity = s.entity
+    AND s.override_mapping_id IS DISTINCT FROM m.id AND {_MAY_REMAP}"""
+_NEW_DEFAULT = f"""{_ASK}, connections_connection c WHERE m.is_current AND m.connection_id IS NULL
+    AND c.system = m.system AND s.connection_id = c.id AND m.entity = s.entity
+    AND s.default_mapping_id IS DISTINCT FROM m.id AND {_MAY_REMAP}"""
+
+
 def notice_mapping_changes() -> int:
     """Ask for a re-map where the copy was mapped with another version than the current one."""
+    asked = 0
     with connection.cursor() as cursor:
-        cursor.execute(
-            """UPDATE syncs_sync s SET requested_mode = %s, next_run_at = clock_timestamp()
-            FROM connections_connection c
-            WHERE c.id = s.connection_id AND s.initial_completed_at IS NOT NULL AND s.enabled AND s.requested_mode = ''
-              AND ((SELECT m.id FROM connections_mapping m WHERE m.connection_id = c.id AND m.entity = s.entity
-                    AND m.is_current) IS DISTINCT FROM s.override_mapping_id
-                OR EXISTS (SELECT FROM connections_mapping m WHERE m.connection_id IS NULL AND m.system = c.system
-                    AND m.entity = s.entity AND m.is_current AND m.id IS DISTINCT FROM s.default_mapping_id))
-              AND NOT EXISTS (SELECT FROM syncs_syncrun r WHERE r.sync_id = s.id
-                AND (r.status IN ('queued', 'running', 'waiting') AND r.mode <> 'incremental'
-                     OR r.mode = 'remap' AND r.status = 'failed'
-                        AND r.finished_at > clock_timestamp() - interval '1 hour'))""",
-            [Mode.REMAP],
-        )
-        return int(cursor.rowcount)
+        for statement in (_NEW_OVERRIDE, _NEW_DEFAULT):
+            cursor.execute(statement, [Mode.REMAP])
+            asked += cursor.rowcount
+    return asked
 
 
 def dispatch_due_syncs() -> int:

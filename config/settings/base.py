@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.settings.development_keys import development_key
 from config.settings.environment import read_environment
+from config.settings.theme import UNFOLD  # noqa: F401
 
 ENVIRONMENT = read_environment()
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -32,7 +33,7 @@ TRUSTED_PROXY_COUNT = ENVIRONMENT.TRUSTED_PROXY_COUNT
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL.startswith("https://") else []
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # the admin site is ours, not the one the theme would put in its place
     "config.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -91,6 +92,8 @@ def _database(url: str | None) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in ("postgres", "postgresql") or not parts.path.strip("/"):
         raise ImproperlyConfigured("DATABASE_URL must look like postgresql://user:password@host:port/name")
+    web = ENVIRONMENT.LINESHAFT_PROCESS == "web"
+    pool = {"pool": {"min_size": 1, "max_size": ENVIRONMENT.DATABASE_POOL_SIZE, "timeout": 10}}
     return {
         "ENGINE": "django.db.backends.postgresql",
         "HOST": unquote(parts.hostname or ""),
@@ -98,10 +101,12 @@ def _database(url: str | None) -> dict[str, Any]:
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "NAME": unquote(parts.path.lstrip("/")),
-        "CONN_MAX_AGE": None,
+        # Threads of a web process share a pool; workers and ticks keep their one session.
+        "CONN_MAX_AGE": 0 if web else None,
         "CONN_HEALTH_CHECKS": True,
         "ATOMIC_REQUESTS": False,
         "OPTIONS": {
+            **(pool if web else {}),
             "application_name": "lineshaft",
             # A session that stands still inside a transaction is ended before those that wait for its locks give up:
             # a frozen worker must not block the next. Nothing here waits for a network inside a transaction.

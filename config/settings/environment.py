@@ -38,6 +38,7 @@ class Environment(BaseSettings):
     TRUSTED_PROXY_COUNT: int = Field(0, ge=0, le=5, description="Proxies in front whose X-Forwarded-For is believed")
     LOG_FORMAT: Literal["console", "json"] = "json"
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    LINESHAFT_PROCESS: Literal["web", "other"] = Field("other", description="Set by the process itself")
     DATABASE_POOL_SIZE: int = Field(8, ge=1, le=200, description="Connections a web process keeps at the most")
     SYNC_LEASE_MARGIN_SECONDS: int = Field(
         30, ge=5, le=600, description="What a lease lasts beyond one call's time limit"

@@ -19,7 +19,7 @@ _READABLE = "_readable"
 
 
 def entity_title(name: str) -> str:
-    """"purchase_order" -> "Purchase order"."""
+    """ "purchase_order" -> "Purchase order"."""
     return ENTITIES[name].describes.title if name in ENTITIES else name.replace("_", " ").capitalize()
 
 

@@ -112,7 +112,7 @@ def _broker() -> Iterator[Finding]:
         began = time.monotonic()
         client.ping()
         yield Finding("redis", "ok", f"Answers in {(time.monotonic() - began) * 1000:.1f} ms")
-        lengths = {queue: int(client.llen(settings.REDIS_PREFIX + queue)) for queue in QUEUES}  # type: ignore[arg-type]
+        lengths = {queue: int(client.llen(settings.REDIS_PREFIX + queue)) for queue in QUEUES}
         yield _queues(lengths)
         yield _worker(client)
     except redis.RedisError as error:
@@ -144,7 +144,7 @@ def _worker(client: Any) -> Finding:
 
 def _database() -> Iterator[Finding]:
     connection.ensure_connection()
-    version = connection.pg_version
+    version = connection.pg_version  # type: ignore[attr-defined]  # PostgreSQL alone is supported
     shown = f"PostgreSQL {version // 10000}.{version % 10000}"
     if version < MIN_POSTGRESQL * 10000:
         yield Finding("database", "fail", shown, f"Upgrade to PostgreSQL {MIN_POSTGRESQL} or newer.")

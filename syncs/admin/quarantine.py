@@ -24,7 +24,15 @@ from syncs.models import QuarantinedRecord
 class QuarantinedRecordAdmin(HistoryAdmin, TenantAdmin):
     """Each is tried again in every run and leaves when it can be copied."""
 
-    list_display = ("shown_remote_id", "shown_entity", "connection_name", "code", "shown_detail", "attempts", "last_seen")
+    list_display = (
+        "shown_remote_id",
+        "shown_entity",
+        "connection_name",
+        "code",
+        "shown_detail",
+        "attempts",
+        "last_seen",
+    )
     list_display_links = ("shown_remote_id",)
     list_filter = (SyncEntityFilter, SyncConnectionFilter, "code", "workspace")
     list_select_related = ("sync__connection",)

@@ -82,7 +82,9 @@ class RecordAdmin(HistoryAdmin, ButtonAdmin):
             "more": more,
             "first": f"?{urlencode(query)}" if request.GET.get("after") else "",
         }
-        title = f"{entity_title(entity)} records of “{connection.name}”" if entity else f"Records of “{connection.name}”"
+        title = (
+            f"{entity_title(entity)} records of “{connection.name}”" if entity else f"Records of “{connection.name}”"
+        )
         return page(self, request, "syncs/record_list.html", title, None, context)
 
     def changeform_view(

@@ -288,7 +288,7 @@ def _held(run: SyncRun) -> tuple[int, list[str]]:
 
 
 def _records(run: SyncRun, count: int) -> str:
-    """"1 purchase order", "12 purchase orders"."""
+    """ "1 purchase order", "12 purchase orders"."""
     spec = ENTITIES[run.sync.entity].describes if run.sync.entity in ENTITIES else None
     return plural(count, spec.title.lower(), spec.plural.replace("_", " ")) if spec else plural(count, "record")
 

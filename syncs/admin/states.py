@@ -37,7 +37,7 @@ def statuses_by_sync(syncs: Sequence[Sync]) -> dict[UUID, EntitySyncStatus]:
 
 
 def with_statuses(find: Callable[[Sequence[Any]], dict[UUID, Any]]) -> type[ChangeList]:
-    """A list whose rows each carry `status_now`, found for the whole page at once."""
+    """A list whose rows each carry `status_now`, found for the whole page at once, and `seen_by`, the request."""
 
     class StatusChangeList(ChangeList):  # type: ignore[misc]  # the theme has no types
         def get_results(self, request: HttpRequest) -> None:
@@ -45,7 +45,7 @@ def with_statuses(find: Callable[[Sequence[Any]], dict[UUID, Any]]) -> type[Chan
             self.result_list = list(self.result_list)
             found = find(self.result_list)
             for row in self.result_list:
-                row.status_now = found.get(row.pk)
+                row.status_now, row.seen_by = found.get(row.pk), request
 
     return StatusChangeList
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -94,12 +95,6 @@ class SyncAdmin(ButtonAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return with_statuses(statuses_by_sync)
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        self_address = request.get_full_path()
-        request.list_address = self_address  # type: ignore[attr-defined]
-        response: HttpResponse = super().changelist_view(request, extra_context)
-        return response
 
     def changeform_view(
         self,
@@ -244,19 +239,21 @@ class SyncAdmin(ButtonAdmin):
         return format_html('<div class="lsh-wide lsh-error-text">{}</div>', error["message"])
 
     @display(description="")
-    def row_buttons(self, sync: Sync) -> SafeString | str:
-        """One button, sent with the form around the list."""
-        request = getattr(self, "request", None)
-        if request is None or not self.may_press(request, sync):
+    def row_buttons(self, sync: Any) -> SafeString | str:
+        """One button, sent with the form around the list; it leads back to the list as it is."""
+        if not self.may_press(sync.seen_by, sync):
             return ""
-        for button in self.fitting_buttons(request, sync):
-            if button.name in ("sync", "resume"):
-                return format_html(
-                    '<button type="submit" class="lsh-button lsh-button-small" formaction="{}">{}</button>',
-                    self.press_address(sync, button.name),
-                    button.label,
-                )
-        return ""
+        fitting = [button for button in self.fitting_buttons(sync.seen_by, sync) if button.name in ("sync", "resume")]
+        if not fitting:
+            return ""
+        address = self.press_address(sync, fitting[0].name)
+        back = urlencode({"next": sync.seen_by.get_full_path()})
+        return format_html(
+            '<button type="submit" class="lsh-button lsh-button-small" formaction="{}?{}">{}</button>',
+            address,
+            back,
+            fitting[0].label,
+        )
 
 
 def _connection_address(sync: Sync) -> str:

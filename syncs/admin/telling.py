@@ -34,7 +34,7 @@ def request_runs(syncs: Iterable[Sync], mode: Mode, *, by: str) -> tuple[str, li
 
 
 def counts_line(run: SyncRun) -> str:
-    """"1,000 read · 12 new · 3 changed"; what is nothing is left out."""
+    """ "1,000 read · 12 new · 3 changed"; what is nothing is left out."""
     named: list[tuple[Any, str]] = [
         (run.created_count, "new"),
         (run.updated_count, "changed"),

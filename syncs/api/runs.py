@@ -16,7 +16,6 @@ from core.parameters import choice_from, datetime_from, id_from
 from integrations.entities import ENTITIES
 from syncs import services
 from syncs.api import examples
-from syncs.api.bodies import quarantined_body, run_body, suspect_body
 from syncs.api.serializers import (
     ReviewSerializer,
     RunErrorsSerializer,
@@ -25,6 +24,7 @@ from syncs.api.serializers import (
     SuspectListSerializer,
 )
 from syncs.api.visible import asked_connection, find_run, runs_of
+from syncs.bodies import quarantined_body, run_body, suspect_body
 from syncs.choices import Mode, Review, RunStatus
 from syncs.models import QuarantinedRecord, Suspect, Sync
 from workspaces.choices import Scope

@@ -12,9 +12,9 @@ from rest_framework.response import Response
 from core.pagination import cursor_from, encode_cursor, filters_of, limit_from
 from core.parameters import choice_from
 from syncs.api import examples
-from syncs.api.bodies import status_body
 from syncs.api.serializers import SyncStatusListSerializer, SyncStatusSerializer
 from syncs.api.visible import asked_connection, find_connection, visible_connections
+from syncs.bodies import status_body
 from syncs.choices import SyncState
 from syncs.services import sync_status
 from syncs.states import CONNECTION_STATE, as_expression

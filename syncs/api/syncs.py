@@ -15,7 +15,6 @@ from core.parameters import choice_from
 from integrations.entities import ENTITIES
 from syncs import services
 from syncs.api import examples
-from syncs.api.bodies import run_body, sync_body
 from syncs.api.serializers import (
     ChangeSyncSerializer,
     RequestedRunSerializer,
@@ -24,6 +23,7 @@ from syncs.api.serializers import (
     SyncSerializer,
 )
 from syncs.api.visible import asked_connection, find_run, find_sync, syncs_of
+from syncs.bodies import run_body, sync_body
 from syncs.choices import Mode, SyncState, Trigger
 from syncs.models import Sync, SyncRun
 from syncs.states import SYNC_STATE, as_expression

@@ -14,7 +14,7 @@ from connections.models import Connection
 from core.errors import LineshaftError
 from core.json import dumps
 from integrations.entities import ENTITIES
-from syncs.api.bodies import run_body
+from syncs.bodies import run_body
 from syncs.choices import ACTIVE, Mode, RunStatus, Trigger
 from syncs.engine.outcomes import now
 from syncs.engine.run import execute_run

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from connections.models import Connection
 from core.json import dumps, utc_text
-from syncs.api.bodies import status_body
+from syncs.bodies import status_body
 from syncs.choices import SyncState
 from syncs.management.finding import find_connection
 from syncs.management.printing import print_table

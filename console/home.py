@@ -1,0 +1,165 @@
+"""The admin's home: how the syncs of all of a person's connections stand, worst first, and whether work moves at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.core.paginator import Page, Paginator
+from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Value, When
+from django.db.models.expressions import ExpressionWrapper
+from django.db.models.fields import DateTimeField
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.urls import reverse
+
+from connections.admin.telling import entity_title
+from connections.choices import CONNECTION_BADGES, MAY_SYNC, ConnectionStatus
+from connections.models import Connection
+from core.admin import may_write
+from core.admin_texts import duration
+from core.health import MAX_TICK_SECONDS
+from core.leases import oldest_due_seconds
+from core.models import TickBeat
+from integrations.registry import catalogue
+from syncs.admin.states import state_colour, state_label
+from syncs.choices import SyncState
+from syncs.models import Sync, SyncRun
+from syncs.services import ConnectionSyncStatus, sync_status
+from syncs.states import CONNECTION_STATE, as_expression
+
+PER_PAGE = 50
+MAX_WAIT_SECONDS = 60
+"""A due run waits no longer than this when enough workers run."""
+_WORST_FIRST = (SyncState.NEEDS_REAUTH, SyncState.FAILED, SyncState.NEEDS_REVIEW)
+
+
+@dataclass(frozen=True)
+class Halt:
+    """Something that must run does not, and what to start."""
+
+    message: str
+    command: str
+
+
+def home_context(request: HttpRequest) -> dict[str, Any]:
+    """All that the home page shows. The number of queries does not depend on the number of connections."""
+    state = request.GET.get("state", "")
+    state = state if state in SyncState.values else ""
+    every = Connection.objects.present().annotate(state=as_expression(CONNECTION_STATE))
+    counts = dict(every.order_by().values_list("state").annotate(Count("pk")))
+    total = counts.get(state, 0) if state else sum(counts.values())
+    found = _page(every.filter(state=state) if state else every, total, request.GET.get("page", "1"))
+    connections = list(found.object_list)
+    return {
+        "halts": halts(),
+        "counts": [_count(name, counts) for name in SyncState.values if counts.get(name)],
+        "state": state,
+        "rows": [
+            _row(request, connection, status)
+            for connection, status in zip(connections, sync_status(connections), strict=True)
+        ],
+        "found": found,
+        "total": total,
+        "here": _address("admin:index", state, found.number),
+        "refresh_address": _address("admin:home_status", state, found.number),
+        "previous_address": _address("admin:index", state, found.number - 1) if found.has_previous() else "",
+        "next_address": _address("admin:index", state, found.number + 1) if found.has_next() else "",
+        "may_add": may_write(request, None),
+    }
+
+
+def halts() -> list[Halt]:
+    """What stands still: the tick, or the workers."""
+    ages = dict(TickBeat.objects.annotate(age=Now() - F("last_at")).values_list("name", "age"))
+    silent = [name for name in settings.TICKS if name not in ages or ages[name].total_seconds() > MAX_TICK_SECONDS]
+    found = []
+    if silent:
+        message = f"{len(silent)} of {len(settings.TICKS)} duties of the tick did not run in {MAX_TICK_SECONDS} s, so no sync is started."
+        found.append(Halt(message, "python manage.py tick"))
+    waiting = oldest_due_seconds(SyncRun)
+    if waiting is not None and waiting > MAX_WAIT_SECONDS:
+        message = f"A due run has waited {duration(waiting)} for a worker."
+        found.append(Halt(message, "celery -A config worker -Q sync"))
+    return found
+
+
+class _CountedPaginator(Paginator[Any]):
+    """The number of rows is known from the counts by state."""
+
+    def __init__(self, rows: Any, total: int) -> None:
+        super().__init__(rows, PER_PAGE)
+        self.count = total  # type: ignore[misc]
+
+
+def _page(rows: QuerySet[Connection], total: int, number: str) -> Page[Any]:
+    return _CountedPaginator(rows.order_by(_urgency(), "name", "id"), total).get_page(number)
+
+
+def _urgency() -> Case:
+    """Problems first, then what moves, then what is well, then what somebody paused."""
+    cases = [When(state=state, then=Value(place)) for place, state in enumerate(_WORST_FIRST)]
+    troubled = Q(health__in=[ConnectionStatus.OFFLINE, ConnectionStatus.PENDING]) | Q(error__isnull=False)
+    return Case(
+        *cases,
+        When(state=SyncState.PAUSED, then=Value(9)),
+        When(troubled | Exists(_stale_syncs()), then=Value(4)),
+        When(state=SyncState.IN_PROGRESS, then=Value(5)),
+        When(state=SyncState.NEVER_SYNCED, then=Value(6)),
+        default=Value(7),
+        output_field=IntegerField(),
+    )
+
+
+def _stale_syncs() -> QuerySet[Any]:
+    """Data older than two intervals, as the service calls it stale."""
+    two_intervals = ExpressionWrapper(
+        F("data_as_of") + F("interval_seconds") * timedelta(seconds=2), output_field=DateTimeField()
+    )
+    rows: QuerySet[Any] = Sync.objects.filter(connection=OuterRef("pk"), enabled=True, paused=False)
+    return rows.alias(fresh_until=two_intervals).filter(fresh_until__lt=Now())
+
+
+def _count(state: str, counts: dict[str, int]) -> dict[str, Any]:
+    return {
+        "state": state,
+        "label": state_label(state),
+        "colour": state_colour(state),
+        "count": counts[state],
+        "address": _address("admin:index", state, 1),
+    }
+
+
+def _row(request: HttpRequest, connection: Connection, status: ConnectionSyncStatus) -> dict[str, Any]:
+    kind = catalogue().get(connection.system)
+    troubles = [{**error, "entity_title": entity_title(error["entity"] or "")} for error in status.errors]
+    runs = not connection.paused and connection.health in MAY_SYNC and bool(status.entities)
+    return {
+        "connection": connection,
+        "address": reverse("admin:connections_connection_change", args=[connection.pk]),
+        "system": kind.title if kind else connection.system,
+        "status": status,
+        "label": state_label(status.status),
+        "colour": state_colour(status.status),
+        "health": ConnectionStatus(connection.status).label if _is_telling(connection) else "",
+        "health_colour": CONNECTION_BADGES[ConnectionStatus(connection.status)],
+        "stale": [entity_title(entity.entity) for entity in status.entities if entity.stale],
+        "error": troubles[0] if troubles else None,
+        "more_errors": len(troubles) - 1,
+        "sync_address": reverse("admin:connections_connection_press", args=[connection.pk, "sync_all"])
+        if runs and may_write(request, connection.workspace_id)
+        else "",
+    }
+
+
+def _is_telling(connection: Connection) -> bool:
+    """Whether the connection's own status says more than the state of its syncs."""
+    return connection.status in (ConnectionStatus.OFFLINE, ConnectionStatus.PENDING)
+
+
+def _address(name: str, state: str, number: int) -> str:
+    query = {key: value for key, value in (("state", state), ("page", number if number > 1 else "")) if value}
+    return reverse(name) + (f"?{urlencode(query)}" if query else "")
