@@ -16,17 +16,16 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
 
-from connections.admin.telling import entity_title
 from connections.choices import CONNECTION_BADGES, MAY_SYNC, ConnectionStatus
 from connections.models import Connection
+from connections.screen_texts import entity_title
 from core.admin import may_write
 from core.admin_texts import duration
 from core.health import MAX_TICK_SECONDS
 from core.leases import oldest_due_seconds
 from core.models import TickBeat
 from integrations.registry import catalogue
-from syncs.admin.states import state_colour, state_label
-from syncs.choices import SyncState
+from syncs.choices import STATE_BADGES, SyncState
 from syncs.models import Sync, SyncRun
 from syncs.services import ConnectionSyncStatus, sync_status
 from syncs.states import CONNECTION_STATE, as_expression
@@ -87,7 +86,7 @@ def halts() -> list[Halt]:
     return found
 
 
-class _CountedPaginator(Paginator[Any]):
+class _CountedPaginator(Paginator):  # type: ignore[type-arg]  # Django cannot subscript it
     """The number of rows is known from the counts by state."""
 
     def __init__(self, rows: Any, total: int) -> None:
@@ -126,8 +125,8 @@ def _stale_syncs() -> QuerySet[Any]:
 def _count(state: str, counts: dict[str, int]) -> dict[str, Any]:
     return {
         "state": state,
-        "label": state_label(state),
-        "colour": state_colour(state),
+        "label": SyncState(state).label,
+        "colour": STATE_BADGES[SyncState(state)],
         "count": counts[state],
         "address": _address("admin:index", state, 1),
     }
@@ -142,8 +141,8 @@ def _row(request: HttpRequest, connection: Connection, status: ConnectionSyncSta
         "address": reverse("admin:connections_connection_change", args=[connection.pk]),
         "system": kind.title if kind else connection.system,
         "status": status,
-        "label": state_label(status.status),
-        "colour": state_colour(status.status),
+        "label": SyncState(status.status).label,
+        "colour": STATE_BADGES[SyncState(status.status)],
         "health": ConnectionStatus(connection.status).label if _is_telling(connection) else "",
         "health_colour": CONNECTION_BADGES[ConnectionStatus(connection.status)],
         "stale": [entity_title(entity.entity) for entity in status.entities if entity.stale],

@@ -23,6 +23,8 @@ _COLUMNS = "body, (changed_at AT TIME ZONE 'UTC')::text, (deleted_at AT TIME ZON
 _COPY = f"""SELECT c.system, coalesce(syncs_sync.enabled, true), syncs_sync.data_as_of, {STATE_BESIDE_CONNECTION}
 FROM connections_connection c LEFT JOIN syncs_sync ON syncs_sync.connection_id = c.id AND syncs_sync.entity = %s
 WHERE c.id = %s AND c.workspace_id = %s AND c.environment = %s"""  # noqa: S608 (our own text)
+_IS_SHARED = """NOT EXISTS (SELECT FROM syncs_sync s WHERE s.connection_id = syncs_record.connection_id
+    AND s.entity = syncs_record.entity AND NOT s.enabled)"""
 _ID_AT = len('{"id":"')
 
 Row = tuple[str, str, str | None, str, str]
@@ -41,7 +43,11 @@ class Between:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which records of an entity are wanted. `any_of`: by filterable field, the stored values that will do."""
+    """Which records of an entity are wanted.
+
+    `any_of`: by filterable field, the stored values that will do. `if_shared`: none while the entity's sync is disabled,
+    for callers that have not asked `read_copy`.
+    """
 
     ids: Sequence[UUID] | None = None
     modified_after: datetime | None = None
@@ -50,6 +56,7 @@ class Selection:
     any_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ranges: Sequence[Between] = ()
     include_deleted: bool = False
+    if_shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,8 @@ def _conditions(selection: Selection) -> Iterable[tuple[str, list[Any]]]:
     """Each condition with its values. Its text is ours; what the caller sent is only ever a value."""
     if not selection.include_deleted:
         yield "deleted_at IS NULL", []
+    if selection.if_shared:
+        yield _IS_SHARED, []
     if selection.ids is not None:
         yield "id = ANY(%s::uuid[])", [[str(pk) for pk in selection.ids]]
     for column, moment in (

@@ -9,8 +9,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from connections.admin.telling import entity_title
 from connections.models import Connection
+from connections.screen_texts import entity_title
 from connections.services import connector_of, current_override, definitions_of, effective_mapping, set_mapping
 from core.admin_buttons import page
 from core.admin_texts import plural, pretty

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from connections.admin.telling import entity_title
 from connections.models import Connection
+from connections.screen_texts import entity_title
 from connections.services import capabilities
 from core import ids
 from core.admin_texts import duration, moment, plural

@@ -6,21 +6,16 @@ from django.contrib import messages
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 
+from connections.screen_texts import entity_title
 from connections.services import CheckOutcome
 from core.admin_texts import WHO_ACTS
 from core.errors import WhoMustAct
-from integrations.entities import ENTITIES
 
-__all__ = ["entity_title", "tell_outcome"]
+__all__ = ["tell_outcome"]
 
 _NAMES = {"reachable": "Reachable", "signed_in": "Signed in"}
 _FAILED = {"reachable": "Not reachable", "signed_in": "Not signed in"}
 _READABLE = "_readable"
-
-
-def entity_title(name: str) -> str:
-    """ "purchase_order" -> "Purchase order"."""
-    return ENTITIES[name].describes.title if name in ENTITIES else name.replace("_", " ").capitalize()
 
 
 def tell_outcome(request: HttpRequest, outcome: CheckOutcome) -> None:

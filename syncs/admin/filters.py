@@ -9,8 +9,8 @@ from django.contrib.admin import ModelAdmin, SimpleListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from connections.admin.telling import entity_title
 from connections.models import Connection
+from connections.screen_texts import entity_title
 from core import ids
 from integrations.entities import ENTITIES
 from syncs.choices import SyncState

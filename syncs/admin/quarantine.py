@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from connections.admin.telling import entity_title
+from connections.screen_texts import entity_title
 from core.admin import HistoryAdmin, TenantAdmin
 from core.admin_texts import json_block, moment
 from syncs.admin.filters import SyncConnectionFilter, SyncEntityFilter

@@ -14,8 +14,8 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from connections.admin.telling import entity_title
 from connections.models import Connection
+from connections.screen_texts import entity_title
 from core import ids
 from core.admin import HistoryAdmin
 from core.admin_buttons import ButtonAdmin, page

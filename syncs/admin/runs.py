@@ -17,8 +17,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from connections.admin.telling import entity_title
 from connections.models import Connection
+from connections.screen_texts import entity_title
 from core import ids
 from core.admin import HistoryAdmin, badge
 from core.admin_buttons import Button, ButtonAdmin, Question, page

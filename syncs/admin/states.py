@@ -9,8 +9,8 @@ from uuid import UUID
 from django.http import HttpRequest
 from unfold.views import ChangeList
 
-from connections.admin.telling import entity_title
 from connections.models import Connection
+from connections.screen_texts import entity_title
 from syncs.choices import STATE_BADGES, SyncState
 from syncs.models import Sync
 from syncs.services import ConnectionSyncStatus, EntitySyncStatus, sync_status

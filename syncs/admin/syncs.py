@@ -16,8 +16,8 @@ from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 from unfold.views import ChangeList
 
-from connections.admin.telling import entity_title
 from connections.choices import MAY_SYNC
+from connections.screen_texts import entity_title
 from core.admin import badge
 from core.admin_buttons import Button, ButtonAdmin
 from core.admin_texts import moment, plural

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from connections.admin.telling import entity_title
+from connections.screen_texts import entity_title
 from core.admin_texts import plural
 from core.errors import LineshaftError
 from syncs.choices import Mode, Trigger

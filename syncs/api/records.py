@@ -110,14 +110,14 @@ class RecordView(ConnectionScopedView):
         return [dumps(record) for record in records]
 
     def _targets(self, field: FieldSpec, records: list[dict[str, Any]]) -> dict[str, str]:
-        """Shown id -> text of the records referred to, in one statement. Those not copied (yet) are not there."""
+        """Shown id -> text of the records referred to, in one statement. Not copied, not shared: not there."""
         entity = ENTITIES[field.target or ""]
         prefix = entity.describes.id_prefix
         wanted = {record[field.name]["id"] for record in records if record[field.name]}
         pks = [pk for shown_id in wanted if shown_id and (pk := ids.read(prefix, shown_id))]
         if not pks:
             return {}
-        rows = self.read(Selection(ids=pks, include_deleted=True), entity, limit=len(pks))
+        rows = self.read(Selection(ids=pks, include_deleted=True, if_shared=True), entity, limit=len(pks))
         return dict(zip(map(id_of, rows), as_texts(rows), strict=True))
 
 

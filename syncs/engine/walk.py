@@ -65,19 +65,22 @@ class Walk:
         with ThreadPoolExecutor(1, thread_name_prefix="fetch") as pool:
             page_no, position = self.run.page_no, self.run.position
             pending: Future[Fetched] | None = self._ask(pool, window, position)
+            heard = False  # one good page ends a row of failures
             while pending is not None:
                 try:
                     fetched = pending.result()
                 except PositionExpiredError:
                     pending, page_no, position = self._restart(pool, window), 0, None
                     continue
+                if not heard:
+                    record_success(self.run.connection_id, self.run.workspace_id)
+                    heard = True
                 page = fetched.page
                 digest = self._digest(page, position)
                 with self._next(pool, window, page) as pending:
                     page_no += 1
                     self._commit(self._prepared(fetched), page_no=page_no, page=page, digest=digest)
                 position = page.next
-        record_success(self.run.connection_id, self.run.workspace_id)
 
     def _ask(self, pool: ThreadPoolExecutor, window: Window, position: Position | None) -> Future[Fetched]:
         self.before_call()

@@ -267,6 +267,10 @@ def test_expand_when_the_target_is_copied_then_the_whole_record(client, connecti
     assert client.get(f"{ORDERS}/{whole['id'].replace('ven_', 'po_')}").status_code == 404
     one = client.get(f"{ORDERS}/{found['1001']['id']}", {"expand": "vendor,delivery_location"}).json()
     assert one["vendor"] == whole and one["delivery_location"] is None
+    with scope(workspace=connection.workspace_id):
+        update_sync(sync_of(connection, "vendor"), enabled=False)
+    # What the customer does not share is not shown by way of a reference either.
+    assert page_of(client, remote_id="1001", expand="vendor")["data"] == [plain["1001"]]
 
 
 def test_detail_when_the_version_is_known_then_304(client, connection, erp_server):  # noqa: F811
