@@ -28,7 +28,6 @@ from benchmarks.processes import (
     wait_for,
 )
 from benchmarks.told import peak_rss_mb
-from config.celery import app as celery_app
 from connections.choices import ConnectionStatus
 from connections.models import Connection
 from syncs.choices import ACTIVE, Mode, RunStatus, Trigger
@@ -57,7 +56,6 @@ class Customer:
 
 def fresh_database(ground: Ground) -> None:
     """The platform's database, empty."""
-    celery_app.set_default()  # hints of this process go to the ground's Valkey
     database.close()
     ground.fresh_database(PROJECT, template=TEMPLATE)
 

@@ -189,6 +189,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_NAME_OVERRIDES": {
+        "SyncStateEnum": "syncs.choices.SyncState",
+        "RunStatusEnum": "syncs.choices.RunStatus",
+        "SyncModeEnum": "syncs.choices.Mode",
+        "ConnectionStatusEnum": "connections.choices.ConnectionStatus",
+        "TokenStatusEnum": "workspaces.choices.TokenStatus",
+    },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "syncs.api.schema.add_entity_schemas"],
 }
 

@@ -88,7 +88,11 @@ class ConnectionAdmin(ButtonAdmin):
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
         """First the system, then its form."""
         if "system" not in request.GET and self.has_add_permission(request):
-            systems = sorted(catalogue().values(), key=lambda kind: kind.title.lower())
+            kinds = sorted(catalogue().values(), key=lambda kind: kind.title.lower())
+            # As plain values: a template would call a class.
+            systems = [
+                {name: getattr(kind, name) for name in ("slug", "title", "summary", "simulated")} for kind in kinds
+            ]
             return page(self, request, "connections/choose_system.html", "Which system?", None, {"systems": systems})
         if request.GET.get("system", "") not in catalogue() and self.has_add_permission(request):
             raise Http404
