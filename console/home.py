@@ -34,6 +34,7 @@ PER_PAGE = 50
 MAX_WAIT_SECONDS = 60
 """A due run waits no longer than this when enough workers run."""
 _WORST_FIRST = (SyncState.NEEDS_REAUTH, SyncState.FAILED, SyncState.NEEDS_REVIEW)
+_COUNTED = (*_WORST_FIRST, SyncState.IN_PROGRESS, SyncState.NEVER_SYNCED, SyncState.COMPLETED, SyncState.PAUSED)
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def home_context(request: HttpRequest) -> dict[str, Any]:
     connections = list(found.object_list)
     return {
         "halts": halts(),
-        "counts": [_count(name, counts) for name in SyncState.values if counts.get(name)],
+        "counts": [_count(name, counts) for name in _COUNTED if counts.get(name)],
         "state": state,
         "rows": [
             _row(request, connection, status)
@@ -91,7 +92,7 @@ class _CountedPaginator(Paginator):  # type: ignore[type-arg]  # Django cannot s
 
     def __init__(self, rows: Any, total: int) -> None:
         super().__init__(rows, PER_PAGE)
-        self.count = total  # type: ignore[misc]
+        self.count = total
 
 
 def _page(rows: QuerySet[Connection], total: int, number: str) -> Page[Any]:
@@ -119,7 +120,8 @@ def _stale_syncs() -> QuerySet[Any]:
         F("data_as_of") + F("interval_seconds") * timedelta(seconds=2), output_field=DateTimeField()
     )
     rows: QuerySet[Any] = Sync.objects.filter(connection=OuterRef("pk"), enabled=True, paused=False)
-    return rows.alias(fresh_until=two_intervals).filter(fresh_until__lt=Now())
+    stale: QuerySet[Any] = rows.alias(fresh_until=two_intervals).filter(fresh_until__lt=Now())
+    return stale
 
 
 def _count(state: str, counts: dict[str, int]) -> dict[str, Any]:

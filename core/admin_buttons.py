@@ -119,7 +119,7 @@ def page(
     admin: Any, request: HttpRequest, template: str, title: str, row: Model | None, context: dict[str, Any]
 ) -> TemplateResponse:
     """A page of an admin outside of the forms, with the theme's frame around it."""
-    request.current_app = admin.admin_site.name  # type: ignore[attr-defined]  # Django's own name for it
+    request.current_app = admin.admin_site.name
     every = {**admin.admin_site.each_context(request), "title": title, "opts": admin.opts, "original": row, **context}
     return TemplateResponse(request, template, every)
 

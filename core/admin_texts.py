@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from core.errors import WhoMustAct
 
-__all__ = ["WHO_ACTS", "absolute", "duration", "json_block", "moment", "number", "plural", "pretty", "relative"]
+__all__ = [
+    "WHO_ACTS", "absolute", "duration", "error_cell", "json_block", "moment", "number", "planned", "plural", "pretty",
+    "relative", "two_lines",
+]  # fmt: skip
 
-WHO_ACTS = {
+WHO_ACTS: dict[str, str] = {
     WhoMustAct.NOBODY: "nobody, it mends itself",
     WhoMustAct.OPERATOR: "you, the operator",
     WhoMustAct.DEVELOPER: "a developer",
@@ -49,6 +54,13 @@ def absolute(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def planned(value: datetime | None, *, empty: str = "—") -> SafeString | str:
+    """A time to come; when it has come already, that it is due."""
+    if value is not None and value <= timezone.now():
+        return format_html('<time datetime="{}" title="{}">due now</time>', value.isoformat(), absolute(value))
+    return moment(value, empty=empty)
+
+
 def moment(value: datetime | None, *, empty: str = "never") -> SafeString | str:
     """The time relative to now, with the time itself below it."""
     if value is None:
@@ -62,15 +74,26 @@ def moment(value: datetime | None, *, empty: str = "never") -> SafeString | str:
     )
 
 
+def two_lines(first: Any, second: Any) -> SafeString:
+    """A cell that says something and, smaller below it, something more."""
+    return format_html('<div class="lsh-two">{}<small>{}</small></div>', first, second)
+
+
+def error_cell(error: Mapping[str, Any]) -> SafeString:
+    """An error in a list: its beginning, and who must act."""
+    who = WHO_ACTS.get(str(error.get("who_must_act")), "")
+    text = Truncator(error["message"]).chars(120)
+    return format_html('<div class="lsh-two"><span class="lsh-error-text">{}</span><small>{}</small></div>', text, who)
+
+
 def duration(seconds: float) -> str:
     """ "0.4 s", "12 s", "3 min 20 s", "2 h 5 min"."""
     if seconds < 10:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 1:
-        return f"{rest} s"
-    hours, minutes_left = divmod(minutes, 60)
-    return f"{hours} h {minutes_left} min" if hours else f"{minutes} min {rest} s"
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    named = [(hours, "h"), (minutes, "min"), (rest, "s")]
+    return " ".join([f"{count} {unit}" for count, unit in named if count][:2])
 
 
 def pretty(value: Any) -> str:

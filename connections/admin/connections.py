@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from connections.choices import CONNECTION_BADGES, ConnectionStatus
 from connections.models import Connection
 from connections.services.credentials import stored_names
 from core import ids
-from core.admin import badge
+from core.admin import badge, roles_of
 from core.admin_buttons import Button, ButtonAdmin, Question, page
 from core.admin_texts import json_block, plural
 from integrations.registry import catalogue
@@ -39,7 +40,9 @@ ENVIRONMENT_BADGES = {"live": "primary", "test": ""}
 class ConnectionAdmin(ButtonAdmin):
     """Connections. Everything is done by the services that the API calls too."""
 
-    list_display = ("name", "shown_system", "status_badge", "environment_badge", "customer_reference", "workspace")
+    list_display: Sequence[str] = (
+        "name", "shown_system", "status_badge", "environment_badge", "customer_reference", "workspace",
+    )  # fmt: skip
     list_filter = (StatusFilter, SystemFilter, "environment", "workspace")
     list_select_related = ("workspace",)
     list_per_page = 50
@@ -52,7 +55,7 @@ class ConnectionAdmin(ButtonAdmin):
     change_form_outer_after_template = "connections/below.html"
     status_badge = badge("status", CONNECTION_BADGES, dict(ConnectionStatus.choices))
     environment_badge = badge("environment", ENVIRONMENT_BADGES, description="Environment", ordering="environment")
-    buttons = (
+    buttons: Sequence[Button] = (
         Button("check", "Check now", "network_check", "primary"),
         Button("pause", "Pause", "pause"),
         Button("resume", "Resume", "play_arrow"),
@@ -82,6 +85,11 @@ class ConnectionAdmin(ButtonAdmin):
             return queryset.filter(pk=value), False
         found: tuple[QuerySet[Connection], bool] = super().get_search_results(request, queryset, search_term)
         return found
+
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        """Without the workspace for who belongs to one only."""
+        several = request.user.is_superuser or len(roles_of(request)) > 1
+        return [name for name in self.list_display if several or name != "workspace"]
 
     # --- adding and changing ----------------------------------------------------------------------------------------
 
@@ -223,7 +231,8 @@ class ConnectionAdmin(ButtonAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.mapping_view)
         own = [path("<uuid:object_id>/mapping/<slug:entity>/", view, name="connections_connection_mapping")]
-        return own + super().get_urls()
+        urls: list[URLPattern] = super().get_urls()
+        return own + urls
 
     def mapping_view(self, request: HttpRequest, object_id: UUID, entity: str) -> HttpResponse:
         return mappings.mapping_page(self, request, self.row_or_404(request, object_id), entity)

@@ -48,7 +48,7 @@ class PemField(forms.CharField):
         return self.to_python(initial) != self.to_python(data)
 
 
-class JsonObjectField(forms.CharField):
+class JsonObjectField(forms.Field):
     """A JSON object, read as strictly as the API reads it."""
 
     def __init__(self, **options: Any) -> None:
@@ -61,7 +61,7 @@ class JsonObjectField(forms.CharField):
     def to_python(self, value: Any) -> dict[str, Any]:
         if isinstance(value, dict):
             return value
-        text = super().to_python(value) or "{}"
+        text = str(value or "").strip() or "{}"
         try:
             read = loads_strict(text.encode())
         except ValidationFailedError as error:

@@ -9,7 +9,6 @@ from django.utils.html import format_html, format_html_join
 from connections.screen_texts import entity_title
 from connections.services import CheckOutcome
 from core.admin_texts import WHO_ACTS
-from core.errors import WhoMustAct
 
 __all__ = ["tell_outcome"]
 
@@ -27,7 +26,7 @@ def tell_outcome(request: HttpRequest, outcome: CheckOutcome) -> None:
         if not check.ok:
             messages.error(request, f"{_name(check.name, ok=False)}: {check.detail}")
     if outcome.error:
-        who = WHO_ACTS.get(WhoMustAct(outcome.error["who_must_act"]), "")
+        who = WHO_ACTS[outcome.error["who_must_act"]]
         text = format_html("<p>What to do: {}</p><p>Who must act: {}.</p>", outcome.error["action"], who)
         messages.warning(request, text)
 

@@ -9,7 +9,6 @@ from django import template
 from django.utils.safestring import SafeString
 
 from core import admin_texts
-from core.errors import WhoMustAct
 
 register = template.Library()
 
@@ -18,6 +17,12 @@ register = template.Library()
 def moment(value: datetime | None, empty: str = "never") -> SafeString | str:
     """The time relative to now, with the time itself below it."""
     return admin_texts.moment(value, empty=empty)
+
+
+@register.filter
+def planned(value: datetime | None) -> SafeString | str:
+    """A time to come; when it has come already, that it is due."""
+    return admin_texts.planned(value)
 
 
 @register.filter
@@ -35,7 +40,7 @@ def json_block(value: Any) -> SafeString:
 @register.filter
 def who_acts(value: str) -> str:
     """Who must act, in words."""
-    return admin_texts.WHO_ACTS.get(WhoMustAct(value), value) if value in list(WhoMustAct) else str(value)
+    return admin_texts.WHO_ACTS.get(value, value)
 
 
 @register.filter

@@ -31,7 +31,8 @@ class StateFilter(SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() not in SyncState.values:
             return queryset
-        return queryset.alias(state=as_expression(SYNC_STATE)).filter(state=self.value())
+        rows: QuerySet[Any] = queryset.alias(state=as_expression(SYNC_STATE)).filter(state=self.value())
+        return rows
 
 
 class EntityFilter(SimpleListFilter):

@@ -15,7 +15,7 @@ from unfold.decorators import display
 
 from connections.screen_texts import entity_title
 from core.admin import HistoryAdmin, TenantAdmin
-from core.admin_texts import json_block, moment
+from core.admin_texts import json_block, moment, two_lines
 from syncs.admin.filters import SyncConnectionFilter, SyncEntityFilter
 from syncs.models import QuarantinedRecord
 
@@ -24,15 +24,7 @@ from syncs.models import QuarantinedRecord
 class QuarantinedRecordAdmin(HistoryAdmin, TenantAdmin):
     """Each is tried again in every run and leaves when it can be copied."""
 
-    list_display = (
-        "shown_remote_id",
-        "shown_entity",
-        "connection_name",
-        "code",
-        "shown_detail",
-        "attempts",
-        "last_seen",
-    )
+    list_display = ("shown_remote_id", "shown_sync", "shown_detail", "attempts", "last_seen")
     list_display_links = ("shown_remote_id",)
     list_filter = (SyncEntityFilter, SyncConnectionFilter, "code", "workspace")
     list_select_related = ("sync__connection",)
@@ -67,9 +59,13 @@ class QuarantinedRecordAdmin(HistoryAdmin, TenantAdmin):
         address = reverse("admin:connections_connection_change", args=[item.sync.connection_id])
         return format_html('<a class="lsh-link" href="{}">{}</a>', address, item.sync.connection.name)
 
+    @display(description="Sync")
+    def shown_sync(self, item: QuarantinedRecord) -> SafeString:
+        return two_lines(entity_title(item.sync.entity), self.connection_name(item))
+
     @display(description="Reason")
     def shown_detail(self, item: QuarantinedRecord) -> SafeString:
-        return format_html('<div class="lsh-wide">{}</div>', item.detail)
+        return two_lines(item.detail[:200], item.code)
 
     @display(description="Last seen")
     def last_seen(self, item: QuarantinedRecord) -> SafeString | str:

@@ -22,7 +22,7 @@ from connections.screen_texts import entity_title
 from core import ids
 from core.admin import HistoryAdmin, badge
 from core.admin_buttons import Button, ButtonAdmin, Question, page
-from core.admin_texts import absolute, duration, moment, plural
+from core.admin_texts import absolute, duration, error_cell, moment, plural, two_lines
 from integrations.entities import ENTITIES
 from syncs.admin.filters import ConnectionFilter, SyncEntityFilter
 from syncs.admin.telling import counts_line
@@ -40,10 +40,7 @@ STATUS_LABELS = dict(RunStatus.choices)
 class SyncRunAdmin(HistoryAdmin, ButtonAdmin):
     """The history as it was written."""
 
-    list_display = (
-        "shown_at", "status_badge", "shown_entity", "connection_name", "mode", "shown_trigger", "took", "counts",
-        "trouble",
-    )  # fmt: skip
+    list_display = ("shown_at", "status_badge", "shown_sync", "shown_mode", "took", "counts", "trouble")
     list_display_links = ("shown_at",)
     list_filter = ("status", "mode", SyncEntityFilter, ConnectionFilter, "trigger", "workspace")
     list_select_related = ("sync", "connection")
@@ -193,29 +190,26 @@ class SyncRunAdmin(HistoryAdmin, ButtonAdmin):
     def shown_at(self, run: SyncRun) -> SafeString | str:
         return moment(run.started_at or run.created_at)
 
-    @display(description="Entity")
-    def shown_entity(self, run: SyncRun) -> str:
-        return entity_title(run.sync.entity)
+    @display(description="Sync")
+    def shown_sync(self, run: SyncRun) -> SafeString:
+        name = format_html('<a class="lsh-link" href="{}">{}</a>', _address(run.connection), run.connection.name)
+        return two_lines(entity_title(run.sync.entity), name)
 
-    @display(description="Connection")
-    def connection_name(self, run: SyncRun) -> SafeString:
-        return format_html('<a class="lsh-link" href="{}">{}</a>', _address(run.connection), run.connection.name)
-
-    @display(description="Trigger")
-    def shown_trigger(self, run: SyncRun) -> str:
-        return _trigger(run)
+    @display(description="Mode")
+    def shown_mode(self, run: SyncRun) -> SafeString:
+        return two_lines(run.get_mode_display(), _trigger(run))
 
     @display(description="Took")
     def took(self, run: SyncRun) -> str:
         return _took(run)
 
     @display(description="Counts")
-    def counts(self, run: SyncRun) -> SafeString:
-        return format_html('<div class="lsh-wide">{}</div>', counts_line(run))
+    def counts(self, run: SyncRun) -> str:
+        return counts_line(run)
 
     @display(description="Error")
     def trouble(self, run: SyncRun) -> SafeString | str:
-        return format_html('<div class="lsh-wide lsh-error-text">{}</div>', run.error["message"]) if run.error else ""
+        return error_cell(run.error) if run.error else ""
 
 
 def run_rows(runs: Iterable[SyncRun]) -> list[dict[str, Any]]:

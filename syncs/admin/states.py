@@ -39,12 +39,12 @@ def statuses_by_sync(syncs: Sequence[Sync]) -> dict[UUID, EntitySyncStatus]:
 def with_statuses(find: Callable[[Sequence[Any]], dict[UUID, Any]]) -> type[ChangeList]:
     """A list whose rows each carry `status_now`, found for the whole page at once, and `seen_by`, the request."""
 
-    class StatusChangeList(ChangeList):  # type: ignore[misc]  # the theme has no types
+    class StatusChangeList(ChangeList):
         def get_results(self, request: HttpRequest) -> None:
             super().get_results(request)
-            self.result_list = list(self.result_list)
-            found = find(self.result_list)
-            for row in self.result_list:
+            rows: list[Any] = list(self.result_list)  # type: ignore[has-type]  # Django's own attribute
+            self.result_list, found = rows, find(rows)
+            for row in rows:
                 row.status_now, row.seen_by = found.get(row.pk), request
 
     return StatusChangeList

@@ -20,7 +20,7 @@ from connections.choices import MAY_SYNC
 from connections.screen_texts import entity_title
 from core.admin import badge
 from core.admin_buttons import Button, ButtonAdmin
-from core.admin_texts import moment, plural
+from core.admin_texts import error_cell, moment, planned, plural, two_lines
 from core.errors import LineshaftError
 from syncs.admin.filters import ConnectionFilter, EntityFilter, StateFilter
 from syncs.admin.runs import run_rows
@@ -59,10 +59,10 @@ class SyncAdmin(ButtonAdmin):
 
     form = SyncForm
     list_display = (
-        "shown_entity", "connection_name", "state_badge", "last_success", "next_run", "freshness", "trouble",
+        "shown_sync", "state_badge", "last_success", "next_run", "freshness", "trouble",
         "row_buttons",
     )  # fmt: skip
-    list_display_links = ("shown_entity",)
+    list_display_links = ("shown_sync",)
     list_filter = (StateFilter, EntityFilter, ConnectionFilter, "connection__environment", "workspace")
     list_select_related = ("connection",)
     list_per_page = 50
@@ -208,13 +208,9 @@ class SyncAdmin(ButtonAdmin):
 
     # --- shown ------------------------------------------------------------------------------------------------------
 
-    @display(description="Entity")
-    def shown_entity(self, sync: Sync) -> str:
-        return entity_title(sync.entity)
-
-    @display(description="Connection")
-    def connection_name(self, sync: Sync) -> SafeString:
-        return format_html('<a class="lsh-link" href="{}">{}</a>', _connection_address(sync), sync.connection.name)
+    @display(description="Sync")
+    def shown_sync(self, sync: Sync) -> SafeString:
+        return two_lines(entity_title(sync.entity), sync.connection.name)
 
     @display(description="Last success")
     def last_success(self, sync: Sync) -> SafeString | str:
@@ -222,7 +218,7 @@ class SyncAdmin(ButtonAdmin):
 
     @display(description="Next run")
     def next_run(self, sync: Any) -> SafeString | str:
-        return moment(sync.status_now.next_scheduled_sync_at if sync.status_now else None, empty="—")
+        return planned(sync.status_now.next_scheduled_sync_at if sync.status_now else None)
 
     @display(description="Data as of")
     def freshness(self, sync: Any) -> SafeString | str:
@@ -236,7 +232,7 @@ class SyncAdmin(ButtonAdmin):
         error = sync.status_now.error if sync.status_now else None
         if not error:
             return ""
-        return format_html('<div class="lsh-wide lsh-error-text">{}</div>', error["message"])
+        return error_cell(error)
 
     @display(description="")
     def row_buttons(self, sync: Any) -> SafeString | str:

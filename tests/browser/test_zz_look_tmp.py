@@ -17,7 +17,7 @@ S="/tmp/shots/"
 def shots(page, name, path):
     page.goto(path); page.wait_for_load_state("networkidle") if "zz" in name else page.wait_for_timeout(300)
     for scheme in ("light","dark"):
-        page.emulate_media(color_scheme=scheme)
+        page.emulate_media(color_scheme=scheme); page.set_viewport_size({"width":1400,"height":900}); page.goto(path); page.wait_for_timeout(200)
         for w in (1400,400):
             if scheme=="dark" and w==400 and "home" not in name: continue
             page.set_viewport_size({"width":w,"height":900 if w==1400 else 800})
@@ -49,7 +49,7 @@ def test_look(page, erp_connector, erp_server, settings):
         rec=Record.objects.filter(connection=c,entity="purchase_order").first()
         q=QuarantinedRecord.objects.first()
     page.goto("/admin/"); page.fill("#id_username",owner.username); page.fill("#id_password","pw-for-tests-1"); page.click("button[type=submit]")
-    page.wait_for_timeout(1500); page.screenshot(path="/tmp/shots/first.png"); open("/tmp/first.html","w").write(page.content())
+    page.wait_for_timeout(1500); page.screenshot(path="/tmp/shots/first.png")
     page.wait_for_selector("#home-status", timeout=3000)
     A="/admin/"
     todo=[("home",A),("conn-list",A+"connections/connection/"),("conn-choose",A+"connections/connection/add/"),

@@ -1,0 +1,245 @@
+"""Every route of the API, found in the URL configuration, and what the matrix must know to call it.
+
+A new route appears by itself. What it lacks here (an id for a part of its address, a body, a value of a parameter) fails
+its test with the name of the table to add to.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from connections.views import ConnectionScopedView
+from core.ids import new_id
+from integrations.entities import ENTITIES
+from syncs.api.records import RecordView
+from syncs.choices import RunStatus
+from tests.tenancy.plant import ADDRESS, KEY, SLUG
+from tests.tenancy.world import Place, shown
+from workspaces.views import ApiView
+
+API = "api/v1/"
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one address below /api/v1/."""
+
+    method: str
+    path: str
+    view: type[ApiView]
+
+    def __str__(self) -> str:
+        return f"{self.method} /{self.path}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.method, self.path
+
+    @property
+    def kwargs(self) -> list[str]:
+        return re.findall(r"<(?:\w+:)?(\w+)>", self.path)
+
+    @property
+    def names_connection(self) -> bool:
+        """Its connection is named by header, for callers with a workspace token."""
+        return issubclass(self.view, ConnectionScopedView)
+
+    @property
+    def is_object(self) -> bool:
+        """It is about something that belongs to somebody: 404 for everybody else."""
+        return self.names_connection or any(name in OBJECTS for name in self.kwargs)
+
+    @property
+    def parameters(self) -> list[str]:
+        return sorted(self.view.parameters.get(self.method, ()))
+
+    def address(self, place: Place, **other: str) -> str:
+        path = self.path
+        for name in self.kwargs:
+            value = other.get(name) or self._value(name, place)
+            path = re.sub(rf"<(?:\w+:)?{name}>", value, path)
+        return f"/{API}{path}"
+
+    def unknown_address(self, place: Place) -> str:
+        """The same with ids that nobody has."""
+        ids = {name: self._value(name, place) for name in self.kwargs if name in OBJECTS}
+        return self.address(place, **{name: f"{text.rpartition('_')[0]}_{new_id().hex}" for name, text in ids.items()})
+
+    def body(self) -> Any:
+        if self.method == "GET":
+            return None
+        assert self.key in BODIES, f"{self}: add its body to BODIES in tests/tenancy/routes.py (None: it takes none)."
+        return BODIES[self.key]
+
+    def _value(self, name: str, place: Place) -> str:
+        if name in PLAIN:
+            return PLAIN[name]
+        assert name in OBJECTS, (
+            f"{self}: add a row for <{name}> to OBJECTS in tests/tenancy/routes.py, or its value to PLAIN when it"
+            " names nothing that belongs to anybody."
+        )
+        return OBJECTS[name](place, self)
+
+
+def api_routes() -> list[Route]:
+    """All methods of all addresses below /api/v1/."""
+    return [
+        Route(method.upper(), path.removeprefix(API), view)
+        for path, view in walk(get_resolver())
+        if path.startswith(API)
+        for method in METHODS
+        if hasattr(view, method)
+    ]
+
+
+def walk(resolver: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(address, view class or function) of everything the project answers to, the admin as one."""
+    for pattern in resolver.url_patterns:
+        path = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver) and pattern.app_name != "admin":
+            yield from walk(pattern, path)
+        elif isinstance(pattern, URLPattern):
+            view: Any = pattern.callback
+            yield path, getattr(view, "cls", None) or getattr(view, "view_class", None) or view
+        else:
+            yield path, None
+
+
+# --- addresses --------------------------------------------------------------------------------------------------------
+
+OUTSIDE_THE_API = {
+    "": "leads to the admin, which asks who one is",
+    "admin/": "has a matrix of its own",
+    "livez": "says that the process lives, nothing else",
+    "readyz": "says that the database answers and is migrated, nothing else",
+    "healthz/worker": "says how long due work waits, over the whole installation and without names",
+    "api/schema": "the API's own description, the same for everybody",
+    "api/docs": "the same as a page",
+}
+SHARED = {
+    "systems": "the catalogue of the installation, the same for every token",
+    "systems/<str:slug>": "one entry of the catalogue",
+}
+
+
+def _run(place: Place, route: Route) -> str:
+    by_route = {"cancel": RunStatus.QUEUED, "review": RunStatus.NEEDS_REVIEW, "suspects": RunStatus.NEEDS_REVIEW}
+    return shown("run", place.runs[by_route.get(route.path.rpartition("/")[2], RunStatus.COMPLETED)])
+
+
+def _record(place: Place, route: Route) -> str:
+    assert issubclass(route.view, RecordView), f"{route}: which record does <record_id> mean here?"
+    described = route.view.entity.describes
+    return shown(described.id_prefix, place.records[described.name][0])
+
+
+OBJECTS: dict[str, Callable[[Place, Route], str]] = {
+    "connection_id": lambda place, _: place.shown_id,
+    "sync_id": lambda place, _: shown("syn", place.syncs["purchase_order"]),
+    "run_id": _run,
+    "token_id": lambda place, _: shown("tok", place.token),
+    "record_id": _record,
+}
+PLAIN = {"slug": SLUG, "entity": "purchase_order"}
+
+# --- bodies ------------------------------------------------------------------------------------------------------------
+
+_ROWS = {"rows": [{"target": "notes", "source": "number"}]}
+BODIES: dict[tuple[str, str], Any] = {
+    ("POST", "tokens"): {"name": "Made by the matrix", "scopes": ["records:read"]},
+    ("POST", "tokens/<str:token_id>/revoke"): None,
+    ("POST", "connections"): {
+        "system": SLUG,
+        "name": "Made by the matrix",
+        "config": {"base_url": ADDRESS},
+        "secrets": {"api_key": KEY},
+    },
+    ("PATCH", "connections/<str:connection_id>"): {"name": "Renamed"},
+    ("POST", "connections/<str:connection_id>/check"): None,
+    ("POST", "connections/<str:connection_id>/pause"): None,
+    ("POST", "connections/<str:connection_id>/resume"): None,
+    ("POST", "connections/<str:connection_id>/disconnect"): None,
+    ("PUT", "connections/<str:connection_id>/mappings/<str:entity>"): _ROWS,
+    ("DELETE", "connections/<str:connection_id>/mappings/<str:entity>"): None,
+    ("POST", "connections/<str:connection_id>/mappings/<str:entity>/preview"): _ROWS,
+    ("PATCH", "syncs/<str:sync_id>"): {"interval_seconds": 300},
+    ("POST", "syncs/<str:sync_id>/pause"): None,
+    ("POST", "syncs/<str:sync_id>/resume"): None,
+    ("POST", "syncs/<str:sync_id>/runs"): {"mode": "full"},
+    ("POST", "sync-runs/<str:run_id>/cancel"): None,
+    ("POST", "sync-runs/<str:run_id>/review"): {"decision": "delete"},
+}
+REFUSED = {
+    (("POST", "connections"), "own connection"): 403,
+    (("POST", "connections"), "other connection"): 403,
+}
+"""What the API documents as refused to a caller who may otherwise call the route: a connection token makes none."""
+
+# --- query parameters -------------------------------------------------------------------------------------------------
+
+LATE = "2026-01-01T00:00:00Z"
+PARAMETERS: dict[str, Callable[[Place], str]] = {
+    "limit": lambda _: "5",
+    "after": lambda _: "0",
+    "type": lambda _: "sync.completed",
+    "system": lambda _: SLUG,
+    "mode": lambda _: "full",
+    "entity": lambda _: "purchase_order",
+    "include": lambda _: "raw",
+    "include_deleted": lambda _: "true",
+    "created_after": lambda _: LATE,
+    "created_before": lambda _: "2100-01-01T00:00:00Z",
+    "modified_after": lambda _: LATE,
+    "remote_modified_after": lambda _: LATE,
+    "remote_created_after": lambda _: LATE,
+    "connection": lambda place: place.shown_id,
+    "sync": lambda place: shown("syn", place.syncs["purchase_order"]),
+    "customer_reference": lambda place: place.connection.customer_reference,
+    "q": lambda place: place.word,
+    "remote_id": lambda place: f"{place.word}-1",
+}
+STATES = {"connections": "active", "sync-runs": "needs_review", "sync-status": "failed", "syncs": "needs_review"}
+EMPTY_INSTEAD_OF_404 = {
+    ("events", "connection"): "the feed's room does not know connections; an unknown id finds nothing either",
+    ("sync-runs", "sync"): "a filter, not an address: an unknown id finds nothing either",
+}
+
+
+def value_of(route: Route, name: str, place: Place) -> str:
+    """A value of a query parameter that means rows of the place, wherever it can."""
+    if issubclass(route.view, RecordView):
+        found = _value_of_entity(route.view.entity, name, place)
+        if found is not None:
+            return found
+    if name == "status":
+        assert route.path in STATES, f"{route}: add a value of ?status to STATES in tests/tenancy/routes.py."
+        return STATES[route.path]
+    assert name in PARAMETERS, f"{route}: add a value of ?{name} to PARAMETERS in tests/tenancy/routes.py."
+    return PARAMETERS[name](place)
+
+
+def _value_of_entity(entity: Any, name: str, place: Place) -> str | None:
+    """Filters of records follow from the entity's declaration."""
+    record = place.records[entity.describes.name][0]
+    for spec in entity.spec().filterable:
+        if name == f"{spec.name}_remote_id" and spec.kind == "reference":
+            return f"{place.word}-1"
+        if name in (spec.name, f"{spec.name}_from", f"{spec.name}_to"):
+            return str(record.filters[spec.name])
+    if name == "expand":
+        return next(spec.name for spec in entity.spec().fields if spec.kind == "reference")
+    return None
+
+
+def headers_of(route: Route, place: Place, *, token: Any) -> Mapping[str, str]:
+    """The connection named, where the caller's token does not imply it."""
+    return {"X-Connection-Id": place.shown_id} if route.names_connection and token.connection_id is None else {}
+
+
+ENTITY_COUNT = len(ENTITIES)

@@ -1,0 +1,294 @@
+"""Two workspaces with rows of every kind, and words by which each part is recognised wherever it should not be seen.
+
+Every text of a place holds its word, every row its id: whoever may not see a place must find neither in any answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.db.models import Model
+from django_scopes import scopes_disabled
+
+from connections.choices import ConnectionStatus
+from connections.models import Connection, Credential, Mapping, MappingField
+from connections.services import ensure_default_mapping, set_mapping
+from core import ids
+from core.ids import derived_id, namespace_of, new_id
+from core.keys import default_ring
+from integrations.entities import ENTITIES, sample
+from syncs.choices import Mode, RunStatus, Trigger
+from syncs.models import QuarantinedRecord, Record, RunPage, Suspect, Sync, SyncRun
+from syncs.services import ensure_syncs
+from tests.tenancy.plant import ADDRESS, KEY, SLUG
+from tests.tenants import emit_now, make_person, make_token, make_workspace
+from workspaces.models import ApiToken, Event, Feed, Membership, Workspace
+
+START = datetime(2026, 10, 5, 8, 0, tzinfo=UTC)
+ROWS = 2
+"""Of everything that is listed: enough for a second page of one row."""
+ERROR = {"code": "MAPPING_FAILED", "category": "validation", "who_must_act": "operator", "retryable": False}
+
+
+@dataclass
+class Place:
+    """One connection with all that hangs on it, and the token that sees it alone."""
+
+    word: str
+    connection: Connection
+    token: ApiToken
+    clear: str
+    syncs: dict[str, Sync] = field(default_factory=dict)
+    runs: dict[str, SyncRun] = field(default_factory=dict)
+    records: dict[str, list[Record]] = field(default_factory=dict)
+    quarantined: list[QuarantinedRecord] = field(default_factory=list)
+    suspects: list[Suspect] = field(default_factory=list)
+    rows: list[Any] = field(default_factory=list)
+    event_ids: list[UUID] = field(default_factory=list)
+
+    @property
+    def shown_id(self) -> str:
+        return f"con_{self.connection.pk.hex}"
+
+    @cached_property
+    def traces(self) -> frozenset[str]:
+        """What gives the place away in an answer: its word, and its ids in both ways of writing them."""
+        every: list[Any] = [self.connection, self.token, *self.syncs.values(), *self.runs.values(), *self.quarantined]
+        every += [record for records in self.records.values() for record in records]
+        pks = [*(row.pk for row in every), *self.event_ids]
+        return frozenset({self.word, *(pk.hex for pk in pks), *(str(pk) for pk in pks)})
+
+
+@dataclass
+class Side:
+    """One workspace: its places, its people by role, and its tokens by environment."""
+
+    word: str
+    workspace: Workspace
+    people: dict[str, Any]
+    tokens: dict[str, tuple[ApiToken, str]]
+    places: dict[str, Place] = field(default_factory=dict)
+
+    @cached_property
+    def traces(self) -> frozenset[str]:
+        """Of the workspace, all its places, tokens and people."""
+        pks = [self.workspace.pk, *(token.pk for token, _ in self.tokens.values())]
+        names = {person.username for person in self.people.values()}
+        own = frozenset({self.word, *names, *(pk.hex for pk in pks), *(str(pk) for pk in pks)})
+        return own.union(*(place.traces for place in self.places.values()))
+
+
+@dataclass
+class World:
+    """`mine` is looked at by everybody else. Its `plant` is the connection whose rows all addresses name."""
+
+    mine: Side
+    theirs: Side
+    nobody: Any  # a person who may enter the admin and belongs to no workspace
+
+    @property
+    def plant(self) -> Place:
+        return self.mine.places["plant"]
+
+
+def build() -> World:
+    """About 150 rows. Within a test's transaction, so that they are gone after it."""
+    with scopes_disabled():
+        ensure_default_mapping(SLUG, "purchase_order")
+        mine = _side("amsel", plant=("zaunkoenig", "live"), other=("dompfaff", "live"), trial=("kleiber", "test"))
+        theirs = _side("rotkehlchen", plant=("goldammer", "live"))
+        return World(mine, theirs, make_person())
+
+
+def _side(word: str, **places: tuple[str, str]) -> Side:
+    workspace = make_workspace(word.capitalize())
+    people = {role: _person(word, role, workspace) for role in ("owner", "developer", "auditor")}
+    tokens = {
+        environment: make_token(workspace, name=f"{word} {environment}", environment=environment)
+        for environment in ("live", "test")
+    }
+    side = Side(word, workspace, people, tokens)
+    for name, (place_word, environment) in places.items():
+        side.places[name] = _place(place_word, workspace, environment)
+    return side
+
+
+def _person(word: str, role: str, workspace: Workspace) -> Any:
+    person = make_person(role, workspace, email=f"{role}@{word}.example")
+    person.username = f"{role}-{word}"
+    person.save(update_fields=["username"])
+    return person
+
+
+def _place(word: str, workspace: Workspace, environment: str) -> Place:
+    connection = Connection(
+        workspace=workspace,
+        system=SLUG,
+        environment=environment,
+        name=f"{word} works",
+        customer_reference=f"{word}-4711",
+        metadata={"region": word},
+        config={"base_url": f"{ADDRESS}/{word}"},
+        health=ConnectionStatus.ACTIVE,
+        account=f"{word} account",
+        error={**ERROR, "message": f"{word} error", "action": "Mend it."},
+    )
+    connection.save(force_insert=True)
+    facts = {"environment": environment, "connection_id": connection.pk}
+    token, clear = make_token(workspace, name=f"{word} token", **facts)
+    make_token(workspace, name=f"{word} second token", **facts)
+    place = Place(word, connection, token, clear)
+    place.syncs = {sync.entity: sync for sync in ensure_syncs(connection)}
+    _credential(place)
+    set_mapping(connection, "purchase_order", [{"target": "notes", "source": word}], by=word)
+    _runs(place)
+    _records(place)
+    _set_aside(place)
+    for number in range(ROWS):
+        data = {"entity": "vendor", "ids": [], "note": f"{word} {number}"}
+        place.event_ids.append(
+            emit_now(workspace, environment=environment, connection_id=connection.pk, data=data, reason="full")
+        )
+    return place
+
+
+def _credential(place: Place) -> None:
+    connection = place.connection
+    credential = Credential(workspace=connection.workspace, connection=connection, name="api_key")
+    credential.ciphertext = default_ring().encrypt(KEY, bound_to=credential.bound_to)
+    credential.save(force_insert=True)
+
+
+def _runs(place: Place) -> None:
+    """One that ended well, one that waits for a worker, and one that holds deletions, each of another entity."""
+    for entity, status in (
+        ("purchase_order", RunStatus.COMPLETED),
+        ("vendor", RunStatus.QUEUED),
+        ("work_order", RunStatus.NEEDS_REVIEW),
+    ):
+        sync = place.syncs[entity]
+        place.runs[status] = SyncRun.objects.create(
+            workspace_id=sync.workspace_id,
+            connection_id=sync.connection_id,
+            sync=sync,
+            mode=Mode.FULL,
+            trigger=Trigger.COMMAND,
+            triggered_by=f"{place.word} operator",
+            status=status,
+            error={**ERROR, "message": f"{place.word} run error", "action": "Mend it."},
+        )
+
+
+def _records(place: Place) -> None:
+    keys = {name: namespace_of(place.connection.pk, name) for name in ENTITIES}
+    remote = {name: [f"{place.word}-{number}" for number in range(1, ROWS + 1)] for name in ENTITIES}
+    for name in ENTITIES:
+        place.records[name] = [_record(place, name, remote_id, keys) for remote_id in remote[name]]
+    Record.objects.bulk_create(record for records in place.records.values() for record in records)
+
+
+def _record(place: Place, name: str, remote_id: str, keys: dict[str, bytes]) -> Record:
+    """As the engine would store it: every text field that can be filtered holds the word, every reference leads here."""
+    entity, pk = ENTITIES[name], derived_id(keys[name], remote_id)
+    body = {key: value for key, value in sample(entity).items() if key not in ("changed_at", "deleted_at", "version")}
+    prefix = entity.describes.id_prefix
+    body |= {"id": f"{prefix}_{pk.hex}", "connection_id": place.shown_id, "remote_id": remote_id}
+    filters: dict[str, Any] = {}
+    for spec in entity.spec().filterable:
+        if spec.kind == "string":
+            body[spec.name] = f"{place.word} {spec.name}"
+        if spec.kind == "reference":
+            target = ENTITIES[spec.target or ""].describes
+            own = derived_id(keys[target.name], f"{place.word}-1")
+            body[spec.name] = {
+                "id": f"{target.id_prefix}_{own.hex}", "remote_id": f"{place.word}-1", "name": place.word,
+            }  # fmt: skip
+        filters[spec.name] = body[spec.name]["id"] if spec.kind == "reference" else body[spec.name]
+    text = orjson.dumps(body).decode()
+    return Record(
+        id=pk,
+        workspace_id=place.connection.workspace_id,
+        connection_id=place.connection.pk,
+        entity=name,
+        remote_id=remote_id,
+        changed_at=START + timedelta(minutes=1),
+        written_at=START + timedelta(minutes=1),
+        remote_created_at=START,
+        remote_updated_at=START,
+        body=text,
+        raw=orjson.dumps({"id": remote_id, "note": place.word}).decode(),
+        unified_digest=hashlib.sha256(text.encode()).digest(),
+        filters=filters,
+        last_change="created",
+        run_id=place.runs[RunStatus.COMPLETED].pk,
+    )
+
+
+def _set_aside(place: Place) -> None:
+    """Objects in quarantine, and records held back for review."""
+    sync, held = place.syncs["purchase_order"], place.runs[RunStatus.NEEDS_REVIEW]
+    place.quarantined = QuarantinedRecord.objects.bulk_create(
+        QuarantinedRecord(
+            workspace_id=sync.workspace_id,
+            sync=sync,
+            record_id=new_id(),
+            remote_id=f"{place.word}-bad-{number}",
+            raw=place.word.encode(),
+            code="BAD_VALUE",
+            detail=f"{place.word} detail",
+        )
+        for number in range(ROWS)
+    )
+    suspected = place.records["work_order"]
+    place.suspects = Suspect.objects.bulk_create(
+        Suspect(run=held, record_id=record.pk, remote_id=record.remote_id) for record in suspected
+    )
+    RunPage.objects.create(run=held, page_no=1, record_ids=[record.pk for record in suspected])
+
+
+OWNED: dict[type[Model], str] = {
+    Workspace: "pk",
+    Membership: "workspace",
+    ApiToken: "workspace",
+    Feed: "workspace",
+    Event: "workspace",
+    Connection: "workspace",
+    Credential: "workspace",
+    Mapping: "workspace",
+    MappingField: "mapping__workspace",
+    Sync: "workspace",
+    SyncRun: "workspace",
+    RunPage: "run__workspace",
+    Record: "workspace",
+    QuarantinedRecord: "workspace",
+    Suspect: "run__workspace",
+}
+"""Every table with rows of workspaces, and the way to the workspace."""
+
+
+def state_of(side: Side) -> dict[str, list[Any]]:
+    """All rows of a workspace, to see that nothing was written. When a token was last used is no matter here."""
+    found = {}
+    with scopes_disabled():
+        for model, path in OWNED.items():
+            names = [f.attname for f in model._meta.concrete_fields if f.attname != "last_used_at"]
+            rows: Any = model._default_manager.filter(**{path: side.workspace.pk})
+            found[model.__name__] = [_plain(row) for row in rows.order_by("pk").values_list(*names)]
+    return found
+
+
+def _plain(row: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(bytes(value) if isinstance(value, memoryview) else value for value in row)
+
+
+def shown(prefix: str, row: Any) -> str:
+    text = ids.show(prefix, row.pk)
+    assert text
+    return text
