@@ -3,23 +3,68 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
+# A pair of local servers for one command, so that checks never look at anybody's data.
+EPHEMERAL := $(BIN)/python -m config.services run --ephemeral --
+SCHEMA := docs/openapi.json
+RECORDS ?= 100000
 
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-$(VENV)/.installed: requirements/uv.txt requirements/dev.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements/uv.txt requirements/dev.txt
+$(VENV)/.installed: requirements/uv.txt requirements/dev.txt .ci/environment
+	@.ci/environment $(PYTHON) $(VENV)
 	@touch $@
 
 .PHONY: setup
 setup: $(VENV)/.installed ## Make the virtual environment from the locked, hashed requirements
+
+.PHONY: demo
+demo: setup ## Connect a real ERP on this machine and sync it; ONCE=1 stops when it is synced
+	@$(MANAGE) demo $(if $(ONCE),--once) $(if $(PORT),--port $(PORT))
+
+.PHONY: run
+run: setup ## Run web, workers and tick with local PostgreSQL and Valkey; PORT=8000
+	@$(MANAGE) run $(if $(PORT),--port $(PORT))
+
+.PHONY: test
+test: setup ## All tests, or one part: SUITE=unit, contract, chaos, tenancy or browser
+	@.ci/tests $(SUITE)
+
+.PHONY: chaos
+chaos: setup ## The tests that kill, freeze and cut real processes
+	@.ci/tests chaos
+
+.PHONY: check
+check: static test ## All of CI: static checks, then all tests
+
+.PHONY: static
+static: setup ## Style, types, imports between rooms, missing migrations, the published API schema
+	@echo "ruff"; $(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check .
+	@echo "mypy"; $(BIN)/mypy --no-error-summary .
+	@echo "imports"; $(BIN)/lint-imports --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+	@echo "migrations"; $(EPHEMERAL) $(MANAGE) makemigrations --check --dry-run
+	@echo "API schema"; $(call write_schema,$(VENV)/openapi.json)
+	@diff -u $(SCHEMA) $(VENV)/openapi.json || { echo "$(SCHEMA) is old: run make schema and commit it."; exit 1; }
+
+write_schema = $(EPHEMERAL) $(MANAGE) spectacular --format openapi-json --validate --fail-on-warn --file $(1)
+.PHONY: schema
+schema: setup ## Renew docs/openapi.json
+	@$(call write_schema,$(SCHEMA))
+
+.PHONY: bench
+bench: setup ## Measure speed beside a plain script and plain Django; RECORDS=100000
+	@RECORDS=$(RECORDS) $(BIN)/python -m benchmarks.run
 
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 .PHONY: lock
 lock: setup ## Renew requirements/*.txt (pass UPGRADE=--upgrade for newer versions)
 	$(UV_COMPILE) $(UPGRADE) pyproject.toml -o requirements/base.txt
 	$(UV_COMPILE) $(UPGRADE) pyproject.toml --group dev -c requirements/base.txt -o requirements/dev.txt
+	$(UV_COMPILE) $(UPGRADE) requirements/tryton.in -o requirements/tryton.txt
+
+.PHONY: clean
+clean: ## Remove what can be made again, the virtual environment included; data and caches elsewhere stay
+	@rm -rf $(VENV) staticfiles test-results .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

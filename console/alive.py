@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from celery import bootsteps
 
@@ -14,7 +14,7 @@ def alive_step(path: Path) -> type[bootsteps.StartStopStep]:
     """A step of Celery's consumer: begun with each connection to the broker, ended with its loss."""
 
     class Alive(bootsteps.StartStopStep):
-        requires: ClassVar[set[str]] = {"celery.worker.consumer:Tasks"}
+        requires = ("celery.worker.consumer:Tasks",)
         _entry: Any = None
 
         def start(self, parent: Any) -> None:

@@ -143,12 +143,12 @@ def ending(code: int) -> str:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Within the block SIGTERM and SIGHUP end the work as Ctrl-C does: by KeyboardInterrupt."""
+    """Within the block Ctrl-C, SIGTERM and SIGHUP end the work by KeyboardInterrupt, ignored before or not."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with _handled((signal.SIGTERM, signal.SIGHUP), interrupt):
+    with _handled((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), interrupt):
         yield
 
 

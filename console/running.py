@@ -67,7 +67,7 @@ def only_one() -> Iterator[None]:
     if settings.PRODUCTION:
         yield
         return
-    held = connections.create_connection("default")  # type: ignore[no-untyped-call]
+    held = connections.create_connection("default")
     try:
         with held.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [_LOCK_NAME])
@@ -113,8 +113,8 @@ def commands(descriptor: int) -> dict[str, list[str]]:
 
 
 def _environment(port: int) -> dict[str, str]:
-    """Ours, with what is not chosen yet. REMAP_SIGTERM gives Celery's tasks time to finish at a stop."""
-    defaults = {"PUBLIC_URL": f"http://{HOST}:{port}", "REMAP_SIGTERM": "SIGQUIT"}
+    """Ours, with what is not chosen yet."""
+    defaults = {"PUBLIC_URL": f"http://{HOST}:{port}"}
     if sys.stderr.isatty():
         defaults["LOG_FORMAT"] = "console"
     return {**defaults, **os.environ, "PYTHONUNBUFFERED": "1"}

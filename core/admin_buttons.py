@@ -17,7 +17,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from core.admin import TenantAdmin, may_write
 from core.errors import LineshaftError
 
-__all__ = ["Button", "ButtonAdmin", "Question", "page", "return_address"]
+__all__ = ["Button", "ButtonAdmin", "NamedRow", "Question", "page", "return_address"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,10 @@ class ButtonAdmin(TenantAdmin):
             {"button": button, "address": self.press_address(row, button.name)}
             for button in self.fitting_buttons(request, row)
         ]
+
+    def row_name(self, row: Any) -> str:
+        """How the row is called in the path above its pages."""
+        return str(row)
 
     def press_address(self, row: Model, name: str) -> str:
         return reverse(f"admin:{_name_of(self.model)}_press", args=[row.pk, name])
@@ -120,8 +124,20 @@ def page(
 ) -> TemplateResponse:
     """A page of an admin outside of the forms, with the theme's frame around it."""
     request.current_app = admin.admin_site.name
-    every = {**admin.admin_site.each_context(request), "title": title, "opts": admin.opts, "original": row, **context}
+    original = NamedRow(row, admin.row_name(row)) if row is not None else None
+    every = {**admin.admin_site.each_context(request), "title": title, "opts": admin.opts, "original": original}
+    every |= context
     return TemplateResponse(request, template, every)
+
+
+class NamedRow:
+    """Stands for a row in the path above a page, by a name that people know it by."""
+
+    def __init__(self, row: Model, name: str) -> None:
+        self.pk, self._meta, self._name = row.pk, row._meta, name
+
+    def __str__(self) -> str:
+        return self._name
 
 
 def return_address(request: HttpRequest, otherwise: str) -> str:

@@ -51,6 +51,7 @@ class WorkspaceAdmin(TenantAdmin):
     workspace_path = "pk"
     writing_roles = ("owner",)
     list_display = ("name", "slug", "members", "created_at")
+    ordering = ("name",)  # the default one is lost when rows are counted
     search_fields = ("name", "slug")
     fields = ("name", "slug", "created_at")
     readonly_fields = ("created_at",)

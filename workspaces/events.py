@@ -7,6 +7,7 @@ it its position as the transaction's last act, so no position is ever missing, d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -18,46 +19,61 @@ from workspaces.choices import EventType
 from workspaces.models import Event, Workspace
 
 IDS_PER_EVENT = 100
+_ROW = "(%s::uuid, %s::uuid, %s::uuid, %s, %s, %s || clock.text || %s, clock.now)"
 _INSERT = """INSERT INTO workspaces_event (id, workspace_id, connection_id, environment, type, body, created_at)
-SELECT %s, %s, %s, %s, %s, %s || to_char(now AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || %s, now
-FROM (SELECT clock_timestamp() AS now) AS clock"""
+SELECT e.* FROM (SELECT now, to_char(now AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS text
+    FROM (SELECT clock_timestamp() AS now) AS at) AS clock, LATERAL (VALUES {rows}) AS e"""
 
 
-def emit(
-    type: EventType,
-    *,
-    workspace_id: UUID,
-    environment: str,
-    connection_id: UUID | None = None,
-    reason: str | None = None,
-    origin_run: str | None = None,
-    data: Mapping[str, Any],
-) -> UUID:
+@dataclass(frozen=True)
+class Cause:
+    """What every event of one cause shares. `connection_id` is the connection's UUID, `origin_run` a shown id."""
+
+    workspace_id: UUID
+    environment: str
+    connection_id: UUID | None = None
+    reason: str | None = None
+    origin_run: str | None = None
+
+
+def emit(type: EventType, *, data: Mapping[str, Any], **cause: Any) -> UUID:
     """Record an event in the current transaction (which must be open: an event without its cause would be a lie).
 
-    `connection_id` is the connection's UUID, `origin_run` the shown id of the run that caused it.
+    `cause` as in `Cause`. Answers the event's id.
     """
+    return _insert(type, [data], Cause(**cause))[0]
+
+
+def emit_records(type: EventType, record_ids: Iterable[str], *, entity: str, **cause: Any) -> None:
+    """One event for each hundred records, in one statement. `record_ids` are shown ids; `cause` as in `Cause`."""
+    every = list(record_ids)
+    pieces = [every[start : start + IDS_PER_EVENT] for start in range(0, len(every), IDS_PER_EVENT)]
+    if pieces:
+        _insert(type, [{"entity": entity, "ids": piece} for piece in pieces], Cause(**cause))
+
+
+def _insert(type: EventType, data: list[Mapping[str, Any]], cause: Cause) -> list[UUID]:
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("emit() needs the transaction of its cause.")
-    event_id = ids.new_id()
+    made, values = [], []
+    for item in data:
+        made.append(ids.new_id())
+        before, after = _body(made[-1], type, item, cause)
+        values += [made[-1], cause.workspace_id, cause.connection_id, cause.environment, type.value, before, after]
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT.format(rows=", ".join([_ROW] * len(data))), values)
+    return made
+
+
+def _body(event_id: UUID, type: EventType, data: Mapping[str, Any], cause: Cause) -> tuple[str, str]:
+    """The frozen JSON, cut where the database puts its time in."""
     head = {"id": ids.show(Event.PREFIX, event_id), "type": type.value}
     rest = {
-        "workspace": ids.show(Workspace.PREFIX, workspace_id),
-        "connection": ids.show("con", connection_id),
+        "workspace": ids.show(Workspace.PREFIX, cause.workspace_id),
+        "connection": ids.show("con", cause.connection_id),
         "position": None,  # put in by the trigger
-        "reason": reason,
-        "origin_run": origin_run,
+        "reason": cause.reason,
+        "origin_run": cause.origin_run,
         "data": data,
     }
-    before = orjson.dumps(head)[:-1].decode() + ',"timestamp":"'
-    after = '",' + orjson.dumps(rest)[1:].decode()
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [event_id, workspace_id, connection_id, environment, type.value, before, after])
-    return event_id
-
-
-def emit_records(type: EventType, record_ids: Iterable[str], *, entity: str, **common: Any) -> None:
-    """One event for each hundred records. `record_ids` are shown ids; `common` as for `emit`."""
-    every = list(record_ids)
-    for start in range(0, len(every), IDS_PER_EVENT):
-        emit(type, data={"entity": entity, "ids": every[start : start + IDS_PER_EVENT]}, **common)
+    return orjson.dumps(head)[:-1].decode() + ',"timestamp":"', '",' + orjson.dumps(rest)[1:].decode()

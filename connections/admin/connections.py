@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
@@ -115,6 +116,13 @@ class ConnectionAdmin(ButtonAdmin):
         if not self._is_editable(request, obj):
             return [(None, {"fields": VIEW_FIELDS})]
         return form_sections(self._form(request, obj), adding=obj is None)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Workspaces are changed on their own screen, not in a window over this form."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "workspace" and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return (*self.readonly_fields, "workspace", "environment") if obj else ()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, StringConstraints, create_model
 
 from integrations.entities.spec import EntitySpec, field_specs
-from integrations.entities.types import Part, UtcText
+from integrations.entities.types import COMPLETE, Part, UtcText
 
 ConnectionId = Annotated[str, StringConstraints(pattern=r"^[a-z]+_[0-9a-f]{32}$")]
 RemoteId = Annotated[str, StringConstraints(min_length=1)]
@@ -21,6 +21,8 @@ class Entity(Part):
     `describes` holds what is true of the whole entity (its `fields` come from the declaration); `example` is one full,
     realistic set of unified fields.
     """
+
+    model_config = COMPLETE
 
     describes: ClassVar[EntitySpec]
     example: ClassVar[dict[str, Any]]
@@ -39,6 +41,8 @@ class Entity(Part):
 class RecordHead(Part):
     """How a served record begins."""
 
+    model_config = COMPLETE
+
     id: str = Field(description="Our id: the entity's prefix and 32 hexadecimal digits. It never changes.")
     connection_id: ConnectionId = Field(description="The connection the record was read from.")
     entity: str = Field(description="Name of the entity.")
@@ -47,6 +51,8 @@ class RecordHead(Part):
 
 class RecordTail(Part):
     """How a served record ends."""
+
+    model_config = COMPLETE
 
     custom: dict[str, Any] = Field(description="Fields mapped for this connection beside the unified ones.")
     remote_created_at: UtcText | None = Field(description="When it was created, as the source says.")

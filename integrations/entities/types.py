@@ -81,18 +81,26 @@ def _tidy_schema(schema: dict[str, Any]) -> None:
 
 
 class Part(BaseModel):
-    """Base of everything inside a record. Unknown keys are refused here, but not by the published schema."""
+    """Base of everything inside a record. Unknown keys are refused here, but not by the published schema.
+
+    An object inside of a list leaves out what the connection's mapping does not fill; entities themselves have all.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
         strict=True,
         json_schema_extra=_tidy_schema,
-        json_schema_serialization_defaults_required=True,
     )
+
+
+COMPLETE = ConfigDict(json_schema_serialization_defaults_required=True)
+"""Of what always has all of its fields."""
 
 
 class Reference(Part):
     """Another record. In a write, `id` or `remote_id` is enough."""
+
+    model_config = COMPLETE
 
     id: Annotated[str, StringConstraints(pattern=ID_PATTERN)] | None = Field(
         default=None, description="Our id of that record; null when the source names it in words only."

@@ -99,7 +99,10 @@ class RecordAdmin(HistoryAdmin, ButtonAdmin):
         record = self.row_or_404(request, object_id)
         context = {"record": record, "facts": _facts(record), "unified": _unified(record), "raw": _raw(record)}
         context["links"] = _links(record)
-        return page(self, request, "syncs/record.html", _title(record), record, context)
+        return page(self, request, "syncs/record.html", self.row_name(record), record, context)
+
+    def row_name(self, row: Record) -> str:
+        return _title(row)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         """People change no records, so there is no history of it."""

@@ -61,6 +61,9 @@ class SyncRunAdmin(HistoryAdmin, ButtonAdmin):
         rows: QuerySet[SyncRun] = super().get_queryset(request)
         return rows.select_related("sync", "connection", "default_mapping", "override_mapping").defer("position")
 
+    def row_name(self, row: SyncRun) -> str:
+        return f"{row.get_mode_display()} run of {entity_title(row.sync.entity).lower()}"
+
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         return {}
 
@@ -89,8 +92,7 @@ class SyncRunAdmin(HistoryAdmin, ButtonAdmin):
         if object_id is None or request.method == "POST":
             raise PermissionDenied
         run = self.row_or_404(request, object_id)
-        title = f"{run.get_mode_display()} run of {entity_title(run.sync.entity).lower()}"
-        return page(self, request, "syncs/run.html", title, run, self._context(request, run))
+        return page(self, request, "syncs/run.html", self.row_name(run), run, self._context(request, run))
 
     def live_view(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
         """The part of the page that changes while the run works; asked for by the page itself."""

@@ -19,7 +19,7 @@ from unfold.views import ChangeList
 from connections.choices import MAY_SYNC
 from connections.screen_texts import entity_title
 from core.admin import badge
-from core.admin_buttons import Button, ButtonAdmin
+from core.admin_buttons import Button, ButtonAdmin, NamedRow
 from core.admin_texts import error_cell, moment, planned, plural, two_lines
 from core.errors import LineshaftError
 from syncs.admin.filters import ConnectionFilter, EntityFilter, StateFilter
@@ -126,6 +126,7 @@ class SyncAdmin(ButtonAdmin):
         status = statuses_by_sync([sync]).get(sync.pk)
         return {
             "sync": sync,
+            "original": NamedRow(sync, self.row_name(sync)),
             "row": entity_row(status) if status else None,
             "title_of_entity": entity_title(sync.entity),
             "connection_address": _connection_address(sync),
@@ -138,6 +139,9 @@ class SyncAdmin(ButtonAdmin):
         }
 
     # --- buttons ----------------------------------------------------------------------------------------------------
+
+    def row_name(self, row: Sync) -> str:
+        return f"{entity_title(row.entity)} of {row.connection.name}"
 
     def fitting_buttons(self, request: HttpRequest, row: Sync) -> Sequence[Button]:
         """Runs cannot begin while something is paused or waits for a person."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -24,8 +24,7 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _UPDATED = b',"remote_updated_at":'
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One upstream object of a page: 32 hex digits of its record id, remote id, bytes, digest of the bytes."""
 
     id: str
@@ -34,8 +33,7 @@ class Seen:
     fingerprint: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One record ready to be staged. `body`, `raw` and `filters` are JSON in UTF-8, times RFC 3339 texts or None."""
 
     id: str
@@ -49,7 +47,7 @@ class Row:
     remote_updated_at: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rejected:
     """One object for quarantine, with the reason."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import DataError, IntegrityError, connection, transaction
@@ -220,41 +219,30 @@ def stored_raw(scope: Scope, after: UUID | None, limit: int) -> list[tuple[UUID,
         return [(row[0], row[1], row[2].encode()) for row in cursor.fetchall()]
 
 
-_MISSING = """FROM syncs_record r
-WHERE r.connection_id = %(connection)s AND r.entity = %(entity)s AND r.deleted_at IS NULL AND r.written_at < %(began)s
-  AND NOT EXISTS (SELECT FROM sweep_seen s WHERE s.id = r.id)
-  AND NOT EXISTS (SELECT FROM syncs_quarantinedrecord q WHERE q.sync_id = %(sync)s AND q.record_id = r.id)"""
+# The copy's ids come from the index of the list alone; only what no page showed is looked up in the table. Tombstones
+# stand in the index too, and are sorted out then.
+_MISSING = """WITH shown AS MATERIALIZED (SELECT unnest(record_ids) AS id FROM syncs_runpage WHERE run_id = %(run)s),
+missing AS MATERIALIZED (
+    SELECT id FROM syncs_record WHERE connection_id = %(connection)s AND entity = %(entity)s
+    EXCEPT SELECT id FROM shown)
+SELECT replace(r.id::text, '-', ''), r.remote_id FROM missing JOIN syncs_record r ON r.id = missing.id
+WHERE r.deleted_at IS NULL AND r.written_at < %(began)s
+  AND NOT EXISTS (SELECT FROM syncs_quarantinedrecord q WHERE q.sync_id = %(sync)s AND q.record_id = r.id)
+ORDER BY r.id"""
 
 
-@dataclass(frozen=True)
-class Missing:
-    """Records a complete walk did not show: hex id and remote id; and how many live ones were judged."""
-
-    suspects: list[tuple[str, str]]
-    judged: int
-
-
-def missing(scope: Scope, run_id: UUID, began: datetime) -> Missing:
-    """An anti-join of the copy with the pages of the run: live, written before it began, shown by none."""
-    values: dict[str, Any] = {
+def missing(scope: Scope, run_id: UUID, began: datetime) -> list[tuple[str, str]]:
+    """Hex id and remote id of live records, written before the run began, that none of its pages showed."""
+    values = {
         "connection": scope.connection_id,
         "entity": scope.entity,
         "began": began,
         "sync": scope.sync_id,
         "run": run_id,
     }
-    seen = (
-        "WITH sweep_seen AS MATERIALIZED (SELECT unnest(record_ids) AS id FROM syncs_runpage WHERE run_id = %(run)s) "
-    )
     with connection.cursor() as cursor:
-        cursor.execute(seen + "SELECT replace(r.id::text, '-', ''), r.remote_id " + _MISSING + " ORDER BY r.id", values)
-        suspects = cursor.fetchall()
-        cursor.execute(
-            "SELECT count(*) FROM syncs_record WHERE connection_id = %(connection)s AND entity = %(entity)s"
-            " AND deleted_at IS NULL AND written_at < %(began)s",
-            values,
-        )
-        return Missing([(row[0], row[1]) for row in suspects], cursor.fetchone()[0])
+        cursor.execute(_MISSING, values)
+        return [(row[0], row[1]) for row in cursor.fetchall()]
 
 
 def bury(scope: Scope, record_ids: Sequence[str], *, before: datetime) -> list[str]:

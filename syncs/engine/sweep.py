@@ -31,24 +31,18 @@ class Sweep:
         """Delete what is surely gone, or hold it for review. A wrong scope upstream looks like an empty list."""
         assert self.run.started_at is not None
         self._phase(Phase.SWEEPING)
-        found = store.missing(self.scope, self.run.pk, self.run.started_at)
-        if self._suspicious(len(found.suspects), found.judged):
-            self._hold(found.suspects)
-            return Ending(
-                RunStatus.NEEDS_REVIEW, error=self._explain(len(found.suspects), found.judged), complete_walk=True
-            )
-        gone = self._surely_gone(found.suspects)
+        suspects = store.missing(self.scope, self.run.pk, self.run.started_at)
+        read, created = SyncRun.objects.values_list("read_count", "created_count").get(pk=self.run.pk)
+        judged = len(suspects) + read - created  # what the copy held: shown and not new, or missed
+        if _suspicious(len(suspects), judged, read):
+            self._hold(suspects)
+            return Ending(RunStatus.NEEDS_REVIEW, error=self._explain(len(suspects), judged), complete_walk=True)
+        gone = self._surely_gone(suspects)
         with transaction.atomic():
             self.walk.lease.lock()
             tombstone(self.run, self.scope, gone, prefix=self.walk.resource.spec.id_prefix)
             store.forget_quarantine(self.scope, before=self.run.started_at)
         return Ending(RunStatus.COMPLETED, complete_walk=True)
-
-    def _suspicious(self, missing: int, judged: int) -> bool:
-        walked = SyncRun.objects.values_list("read_count", flat=True).get(pk=self.run.pk)
-        if missing and walked == 0:
-            return True  # an empty walk over a copy that is not
-        return missing >= GUARD_ROWS and missing > GUARD_SHARE * judged
 
     def _hold(self, suspects: list[tuple[str, str]]) -> None:
         with transaction.atomic():
@@ -105,6 +99,11 @@ class Sweep:
         with transaction.atomic():
             self.walk.lease.lock()
             SyncRun.objects.filter(pk=self.run.pk).update(phase=phase)
+
+
+def _suspicious(missing: int, judged: int, read: int) -> bool:
+    """Too much at once; or an empty walk over a copy that is not."""
+    return bool(missing) and (read == 0 or (missing >= GUARD_ROWS and missing > GUARD_SHARE * judged))
 
 
 def tombstone(run: SyncRun, scope: Scope, record_ids: list[str], *, prefix: str) -> int:

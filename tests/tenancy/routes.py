@@ -15,7 +15,6 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from connections.views import ConnectionScopedView
 from core.ids import new_id
-from integrations.entities import ENTITIES
 from syncs.api.records import RecordView
 from syncs.choices import RunStatus
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
@@ -204,6 +203,9 @@ PARAMETERS: dict[str, Callable[[Place], str]] = {
     "q": lambda place: place.word,
     "remote_id": lambda place: f"{place.word}-1",
 }
+IDS = {"connection": "con", "sync": "syn"}
+TELLING = {*IDS, "customer_reference", "q"}
+"""Parameters by which the owner must find the plant. Every one of a list of records must do so."""
 STATES = {"connections": "active", "sync-runs": "needs_review", "sync-status": "failed", "syncs": "needs_review"}
 EMPTY_INSTEAD_OF_404 = {
     ("events", "connection"): "the feed's room does not know connections; an unknown id finds nothing either",
@@ -241,5 +243,3 @@ def headers_of(route: Route, place: Place, *, token: Any) -> Mapping[str, str]:
     """The connection named, where the caller's token does not imply it."""
     return {"X-Connection-Id": place.shown_id} if route.names_connection and token.connection_id is None else {}
 
-
-ENTITY_COUNT = len(ENTITIES)

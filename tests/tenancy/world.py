@@ -182,6 +182,7 @@ def _runs(place: Place) -> None:
             trigger=Trigger.COMMAND,
             triggered_by=f"{place.word} operator",
             status=status,
+            started_at=None if status == RunStatus.QUEUED else START + timedelta(hours=1),
             error={**ERROR, "message": f"{place.word} run error", "action": "Mend it."},
         )
 

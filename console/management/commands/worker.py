@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 from celery import current_app
+from celery.exceptions import SecurityWarning
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
@@ -26,11 +28,14 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["alive_file"]:
             current_app.steps["consumer"].add(alive_step(options["alive_file"]))
+        if not settings.PRODUCTION:
+            # A demo may well run as root; that our tasks carry ids only is what makes it harmless.
+            warnings.filterwarnings("ignore", category=SecurityWarning)
         queue = settings.REDIS_PREFIX + options["queue"]
         arguments = ["--queues", queue, "--hostname", f"{queue}@%h", "--concurrency", str(options["concurrency"])]
         # Workers tell each other nothing: rows and hints are all they share.
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         # Celery's own option overrides Django's settings: pass on the level that was chosen.
-        code = current_app.worker_main(["worker", *arguments, *quiet, "--loglevel", settings.LOG_LEVEL])
+        code: int | None = current_app.worker_main(["--quiet", "worker", *arguments, *quiet, "--loglevel", settings.LOG_LEVEL])
         if code:
             raise SystemExit(code)

@@ -1,0 +1,222 @@
+"""Builders of unified objects: one function per field, and one generated function per object that does without most.
+
+A mapping is compiled once a run and then applied to every record, so calls are what costs. `Shape.build` runs a function
+generated from the declaration (field names and keys only, quoted; nothing a person typed is ever code). When it meets
+anything unusual it stops, and the slow way decides: it names the field that cannot be mapped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from core.errors import FieldError, ValidationFailedError
+from core.ids import derived_bytes, namespace_of
+from integrations.entities import ENTITIES
+from integrations.entities.spec import FieldSpec
+from integrations.sdk import transforms
+from integrations.sdk.coercions import COERCE, Mapper, is_number, json_value, moment_of, number_text, text
+from integrations.sdk.paths import compile_path, plain_key
+from integrations.sdk.transforms import MappingError
+
+if TYPE_CHECKING:
+    from integrations.sdk.mapping import MappingRow
+
+_REFERENCE_CACHE = 50_000
+SHORT_KINDS = {
+    "string": "text",
+    "text": "text",
+    "decimal": "number",
+    "amount": "number",
+    "quantity": "number",
+}
+UNMAPPABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, ValidationFailedError)
+
+
+def nothing(_raw: Any) -> None:
+    """A field the mapping does not fill."""
+
+
+def empty_list(_raw: Any) -> list[Any]:
+    """A list the mapping does not fill."""
+    return []
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one field is made. With `key` and `short` (text, number) the generated code does it without a call."""
+
+    name: str
+    mapper: Mapper
+    key: str | None = None
+    short: str = ""
+
+
+class Shape:
+    """Builds one object with its fields in the order of the entity."""
+
+    def __init__(self, plans: Iterable[Plan]) -> None:
+        self.plans = list(plans)
+        self._fast = generate(self.plans)
+
+    def build(self, raw: Any) -> dict[str, Any]:
+        """Errors: MappingError naming the field, whatever went wrong with it."""
+        try:
+            return self._fast(raw)
+        except (MappingError, *UNMAPPABLE):
+            return self.build_slowly(raw)
+
+    def build_slowly(self, raw: Any) -> dict[str, Any]:
+        """The same, field by field: what the generated function must equal."""
+        built: dict[str, Any] = {}
+        name = ""
+        try:
+            for plan in self.plans:
+                name = plan.name
+                built[name] = plan.mapper(raw)
+        except MappingError as error:
+            error.target = f"{name}.{error.target}" if error.target else name
+            raise
+        except UNMAPPABLE as error:
+            raise MappingError(f"{type(error).__name__}: {error}", name) from error
+        return built
+
+
+_TEXT = """    if {v}.__class__ is not str: {v} = None if {v} is None else text({v})
+"""
+_NUMBER = """    if {v}.__class__ is int: {v} = str({v})
+    elif {v}.__class__ is not str or not is_number({v}): {v} = None if {v} is None else number({v})
+"""
+
+
+def generate(plans: list[Plan]) -> Callable[[Any], dict[str, Any]]:
+    """One function that builds the whole object. Names and keys are quoted by repr; functions are passed, not written."""
+    names: dict[str, Any] = {"text": text, "number": number_text, "is_number": is_number}
+    lines, shown = [], []
+    for position, plan in enumerate(plans):
+        variable, expression = f"v{position}", f"v{position}"
+        if plan.mapper is nothing:
+            expression = "None"
+        elif plan.mapper is empty_list:
+            expression = "[]"
+        elif plan.key is not None and plan.short:
+            lines.append(f"    {variable} = get({plan.key!r})\n")
+            lines.append((_TEXT if plan.short == "text" else _NUMBER).format(v=variable))
+            expression = f"{variable} or None" if plan.short == "text" else variable
+        else:
+            names[f"f{position}"] = plan.mapper
+            expression = f"f{position}(raw)"
+        shown.append(f"        {plan.name!r}: {expression},\n")
+    source = "def build(raw):\n    get = raw.get\n" + "".join(lines) + "    return {\n" + "".join(shown) + "    }\n"
+    exec(compile(source, "<mapping>", "exec"), names)  # noqa: S102  see the module's first lines
+    return names["build"]  # type: ignore[no-any-return]
+
+
+class Maker:
+    """Builds one function per field."""
+
+    def __init__(self, connection_id: UUID) -> None:
+        self.connection_id = connection_id
+
+    def shape(self, fields: Iterable[FieldSpec], rows: Mapping[str, MappingRow], *, sparse: bool) -> Shape:
+        """An object's builder. Objects inside of lists are sparse: what the mapping does not fill is left out."""
+        plans = [
+            Plan(f.name, self.field(f, rows[f.name]), *self._short_way(f, rows[f.name]))
+            if f.name in rows
+            else Plan(f.name, empty_list if f.kind == "list" else nothing)
+            for f in fields
+            if f.name in rows or not sparse
+        ]
+        return Shape(plans)
+
+    def _short_way(self, spec: FieldSpec, row: MappingRow) -> tuple[str | None, str]:
+        """Key and kind of a field that is read from one key and needs no transform."""
+        if row.transforms or not row.source or (key := plain_key(row.source)) is None:
+            return None, ""
+        return key, SHORT_KINDS.get(spec.kind, "")
+
+    def field(self, spec: FieldSpec, row: MappingRow) -> Mapper:
+        if spec.kind == "reference":
+            return self.reference(spec, row)
+        if spec.kind == "list":
+            return self.list_of(spec, row)
+        if spec.kind == "object":
+            return _then(self.value(row), self._object(spec, row))
+        return _then(self.value(row), COERCE[spec.kind](spec))
+
+    def plain(self, row: MappingRow) -> Mapper:
+        return _then(self.value(row), json_value)
+
+    def moment(self, row: MappingRow | None) -> Mapper:
+        if row is None:
+            return lambda _raw: None
+        return _then(self.value(row), moment_of(None))
+
+    def value(self, row: MappingRow) -> Mapper:
+        """Source path, then the transforms in order."""
+        get = compile_path(row.source) if row.source else (lambda _raw: None)
+        for declared in row.transforms:
+            name, transform = transforms.make(declared)
+            get = _always(get, transform) if name in transforms.ACCEPT_NONE else _then(get, transform)
+        return get
+
+    def reference(self, spec: FieldSpec, row: MappingRow) -> Mapper:
+        target = ENTITIES[spec.target or ""].spec()
+        namespace, prefix = namespace_of(self.connection_id, target.name), target.id_prefix + "_"
+        get_id = self.value(row)
+        get_name = compile_path(row.name_source) if row.name_source else None
+        cache: dict[str, str] = {}
+
+        def reference(raw: Any) -> dict[str, Any] | None:
+            found = get_id(raw)
+            name = get_name(raw) if get_name else None
+            if name is not None and type(name) is not str:
+                name = str(name)
+            if found is None or found == "":
+                return {"id": None, "remote_id": None, "name": name} if name else None
+            remote_id = found if type(found) is str else str(found)
+            shown = cache.get(remote_id)
+            if shown is None:
+                if len(cache) >= _REFERENCE_CACHE:
+                    cache.clear()
+                shown = cache[remote_id] = prefix + derived_bytes(namespace, remote_id).hex()
+            return {"id": shown, "remote_id": remote_id, "name": name}
+
+        return reference
+
+    def list_of(self, spec: FieldSpec, row: MappingRow) -> Mapper:
+        get, build = self.value(row), self._object(spec, row)
+
+        def items(raw: Any) -> list[dict[str, Any]]:
+            found = get(raw)
+            if found is None:
+                return []
+            if not isinstance(found, list):
+                raise MappingError(f"expected a list at `{row.source}`, got {type(found).__name__}")
+            return [build(item) for item in found]
+
+        return items
+
+    def _object(self, spec: FieldSpec, row: MappingRow) -> Mapper:
+        rows = {item.target: item for item in row.items}
+        unknown = set(rows) - {f.name for f in spec.item}
+        if unknown:
+            raise ValidationFailedError(
+                f"{spec.name} has no field {', '.join(sorted(unknown))}.",
+                errors=(FieldError("/rows", "UNKNOWN_TARGET", spec.name),),
+            )
+        return self.shape(spec.item, rows, sparse=True).build
+
+
+def _then(get: Mapper, convert: Mapper) -> Mapper:
+    def then(raw: Any) -> Any:
+        value = get(raw)
+        return None if value is None else convert(value)
+
+    return then
+
+
+def _always(get: Mapper, convert: Mapper) -> Mapper:
+    return lambda raw: convert(get(raw))

@@ -1,0 +1,210 @@
+"""Every address of the admin, found in the site's registry, and what the matrix must know to open it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.test import Client, RequestFactory
+from django.urls import URLPattern, reverse
+from django_scopes import scope, scopes_disabled
+
+from connections.models import Connection
+from syncs.choices import RunStatus
+from syncs.models import QuarantinedRecord, Record, Sync, SyncRun
+from tests.tenancy.callers import Answer
+from tests.tenancy.plant import ADDRESS, KEY, SLUG
+from tests.tenancy.world import Side, World
+from workspaces.models import ApiToken, Event, Membership, Workspace
+
+LOGIN = "/admin/login/"
+
+
+@dataclass(frozen=True)
+class Screen:
+    """One address of one model's admin; `values` fills what is not the row's id."""
+
+    model: type[Any]
+    name: str  # without app and model: changelist, add, change, press, ...
+    pattern: str
+    values: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        values = "".join(f" {value}" for _, value in self.values)
+        return f"{self.model._meta.label_lower} {self.name}{values}"
+
+    @property
+    def admin(self) -> Any:
+        return admin.site._registry[self.model]
+
+    @property
+    def is_object(self) -> bool:
+        return "object_id" in self.pattern or "<id>" in self.pattern
+
+    @property
+    def key(self) -> tuple[type[Any], str]:
+        return self.model, self.name
+
+    @property
+    def button(self) -> Any:
+        return next((b for b in getattr(self.admin, "buttons", ()) if ("name", b.name) in self.values), None)
+
+    def address(self, side: Side) -> str:
+        path = self.pattern
+        for name, value in self.values:
+            path = re.sub(rf"<(?:\w+:)?{name}>", value, path)
+        if self.is_object:
+            path = re.sub(r"<(?:\w+:)?(object_id|id)>", str(row_of(self, side).pk), path)
+        assert "<" not in path, f"{self}: add values of {path} to VALUES in tests/tenancy/screens.py."
+        label = self.model._meta
+        return f"{reverse('admin:index')}{label.app_label}/{label.model_name}/{path}"
+
+    def is_closed_to_owner(self, world: World) -> bool:
+        """What nobody but the operator may do, by the admin's own word or by the list below."""
+        if self.key in CLOSED or self.model in OPERATORS_ONLY:
+            return True
+        if self.name not in ("add", "delete"):
+            return False
+        request: Any = RequestFactory().get("/")
+        request.user = world.mine.people["owner"]
+        request.workspace_roles = {world.mine.workspace.pk: "owner"}
+        if self.name == "add":
+            return not self.admin.has_add_permission(request)
+        return not self.admin.has_delete_permission(request, row_of(self, world.mine))
+
+
+def screens() -> list[Screen]:
+    """All addresses of all registered admins; one for each button, and for each value an address can take."""
+    admin.site.get_urls()  # brings in what other rooms registered
+    found = []
+    for model, model_admin in admin.site._registry.items():
+        prefix = f"{model._meta.app_label}_{model._meta.model_name}_"
+        for pattern in model_admin.get_urls():
+            name = (pattern.name or "redirect").removeprefix(prefix)
+            for values in _variants(model_admin, str(pattern.pattern)):
+                found.append(Screen(model, name, str(pattern.pattern), values))
+    return found
+
+
+def site_screens() -> set[str]:
+    """Names of the site's own addresses."""
+    return {str(pattern.name) for pattern in admin.site.get_urls() if isinstance(pattern, URLPattern)}
+
+
+def _variants(model_admin: Any, pattern: str) -> list[tuple[tuple[str, str], ...]]:
+    if "/press/" in pattern:
+        return [(("name", button.name),) for button in model_admin.buttons]
+    return [tuple((name, value) for name, value in VALUES.items() if f":{name}>" in pattern)]
+
+
+# --- what stands for what ---------------------------------------------------------------------------------------------
+
+VALUES = {"entity": "purchase_order"}
+PRESSED_RUNS = {"cancel": RunStatus.QUEUED, "release": RunStatus.NEEDS_REVIEW, "delete": RunStatus.NEEDS_REVIEW}
+OPERATORS_ONLY = {get_user_model()}
+CLOSED = {(Record, "history"): "people change no records, so there is no history of it"}
+DOES_NOT_WRITE = {"changelist", "history", "live", "redirect"}
+"""Screens whose POST shows what GET shows. A POST to any other is refused to who may only look."""
+NOT_FOR_AUDITORS = {"add", "delete", "press", "revoke", "mapping"}
+"""Screens that are there to change something: an auditor does not even see their forms."""
+SITE = {
+    "index": "tested as the home page",
+    "home_status": "a part of the home page",
+    "search": "finds screens by title",
+    "autocomplete": "tested for every foreign key",
+    "app_list": "the list of screens of one room",
+    "view_on_site": "no model has a page of its own, so always 404",
+    "login": "asks who one is",
+    "logout": "ends one's own session",
+    "password_change": "one's own password",
+    "password_change_done": "one's own password",
+    "jsi18n": "texts of the admin itself",
+    "None": "anything else is 404, or the sign-in",
+}
+
+
+def _run(screen: Screen, side: Side) -> SyncRun:
+    pressed = dict(screen.values).get("name", "")
+    return side.places["plant"].runs[PRESSED_RUNS.get(pressed, RunStatus.NEEDS_REVIEW)]
+
+
+def _event(screen: Screen, side: Side) -> Any:
+    with scopes_disabled():
+        return Event.objects.get(pk=side.places["plant"].event_ids[0])
+
+
+ROWS: dict[type[Any], Callable[[Screen, Side], Any]] = {
+    Workspace: lambda _, side: side.workspace,
+    ApiToken: lambda _, side: side.places["plant"].token,
+    Event: _event,
+    get_user_model(): lambda _, side: side.people["auditor"],
+    Connection: lambda _, side: side.places["plant"].connection,
+    Sync: lambda _, side: side.places["plant"].syncs["purchase_order"],
+    SyncRun: _run,
+    Record: lambda _, side: side.places["plant"].records["purchase_order"][0],
+    QuarantinedRecord: lambda _, side: side.places["plant"].quarantined[0],
+}
+
+
+def row_of(screen: Screen, side: Side) -> Any:
+    assert screen.model in ROWS, f"{screen}: add a row of {screen.model.__name__} to ROWS in tests/tenancy/screens.py."
+    return ROWS[screen.model](screen, side)
+
+
+ADDITIONS: dict[type[Any], tuple[str, dict[str, Any]]] = {
+    ApiToken: ("", {"name": "Made by the matrix", "environment": "live", "scopes": ["records:read"]}),
+    Connection: (
+        f"?system={SLUG}",
+        {
+            "name": "Made by the matrix",
+            "environment": "live",
+            "time_zone": "UTC",
+            "metadata": "{}",
+            "config__base_url": ADDRESS,
+            "secret__api_key": KEY,
+        },
+    ),
+}
+"""What the owner can send to add a row of each model that owners may add; the workspace comes on top."""
+
+# --- people -----------------------------------------------------------------------------------------------------------
+
+
+def add_to_both(world: World) -> Any:
+    """An owner of the other workspace who may only look into this one: each row is judged by its own workspace."""
+    person = world.theirs.people["owner"]
+    with scopes_disabled():
+        Membership.objects.create(workspace=world.mine.workspace, user=person, role="auditor")
+    return person
+
+
+def visit(person: Any, address: str, *, method: str = "get", data: Any = None) -> Answer:
+    """One request of a signed-in person (None: of nobody); what it wrote is undone."""
+    client = Client(raise_request_exception=False)
+    if person is not None:
+        client.force_login(person)
+    with transaction.atomic():
+        response: Any = getattr(client, method)(address, data or {})
+        text = response.content.decode()
+        transaction.set_rollback(True)
+    return Answer(response.status_code, text + response.get("Location", ""))
+
+
+def rows_made(world: World, person: Any, address: str, data: dict[str, Any], model: type[Any]) -> int:
+    """How many rows the workspace has more after the request, which is undone."""
+    client = Client(raise_request_exception=False)
+    client.force_login(person)
+    workspace = world.mine.workspace.pk
+    with transaction.atomic():
+        with scope(workspace=workspace):
+            before = model.objects.count()
+        client.post(address, data)
+        with scope(workspace=workspace):
+            made: int = model.objects.count() - before
+        transaction.set_rollback(True)
+    return made
