@@ -123,7 +123,8 @@ class Processes:
                 while not child.has_ended() and not noted and time.monotonic() < deadline:
                     time.sleep(LOOK_SECONDS)
                 if not child.has_ended():
-                    self._say(f"{child.name} did not stop in time and is killed; nothing is lost by that.")
+                    why = "is killed, as you asked twice" if noted else "did not stop in time and is killed"
+                    self._say(f"{child.name} {why}; nothing is lost by that.")
                 child.reap()
             self._children.clear()
 

@@ -165,8 +165,8 @@ class RunPage(models.Model):
 class Record(models.Model):
     """The unified copy of one upstream object, beside the raw object it came from.
 
-    Written only by the engine's SQL. Rows carry no foreign-key constraints and `body` is text, rendered once: both
-    were measured to matter at 100,000 rows. `id` is derived from connection, entity and remote id.
+    Written only by the engine's SQL, read through `syncs.packing`. Rows carry no foreign-key constraints and `body` is text,
+    rendered once: both were measured to matter at 100,000 rows. `id` is derived from connection, entity and remote id.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -184,8 +184,8 @@ class Record(models.Model):
     written_at = models.DateTimeField(help_text="When this row was last written, changed or not.")
     remote_created_at = models.DateTimeField(null=True)
     remote_updated_at = models.DateTimeField(null=True)
-    body = models.TextField(help_text="The unified form as JSON text, without what the row itself says.")
-    raw = models.TextField(help_text="The upstream object as it came.")
+    body = models.BinaryField(help_text="The unified form as JSON text without what the row itself says, packed.")
+    raw = models.BinaryField(help_text="The upstream object as it came, packed.")
     fingerprint = models.BinaryField(null=True, help_text="Keyed digest of the raw bytes; null forces a rewrite.")
     unified_digest = models.BinaryField(help_text="Digest of the unified form.")
     filters = models.JSONField(default=dict, help_text="Values of the filterable fields.")
@@ -203,6 +203,22 @@ class Record(models.Model):
 
     def __str__(self) -> str:
         return f"{self.entity} {self.remote_id}"
+
+
+class RecordDictionary(models.Model):
+    """What zstd learnt from the objects of one entity of a connection. Kept as long as records name it."""
+
+    id = models.BigIntegerField(primary_key=True, help_text="The number that packed records name.")
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
+    entity = models.CharField(max_length=40)
+    data = models.BinaryField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = scoped(models.QuerySet, workspace="workspace")
+
+    def __str__(self) -> str:
+        return f"{self.entity} {self.pk}"
 
 
 class QuarantinedRecord(models.Model):

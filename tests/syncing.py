@@ -14,6 +14,7 @@ from connections.models import Connection
 from syncs.choices import ACTIVE, Mode, Trigger
 from syncs.engine.run import execute_run
 from syncs.models import QuarantinedRecord, Record, Sync, SyncRun
+from syncs.packing import unpack
 from syncs.services import ensure_syncs, request_run
 from workspaces.models import Event
 
@@ -55,9 +56,11 @@ class Copy:
 def copy_of(sync: Sync) -> Copy:
     with scopes_disabled():
         records = list(Record.objects.filter(connection_id=sync.connection_id, entity=sync.entity))
+        bodies = unpack((bytes(r.body) for r in records), connection_id=sync.connection_id)
+        texts = {r.pk: orjson.loads(body) for r, body in zip(records, bodies, strict=True)}
         aside = QuarantinedRecord.objects.filter(sync=sync)
         return Copy(
-            live={r.remote_id: orjson.loads(r.body) for r in records if r.deleted_at is None},
+            live={r.remote_id: texts[r.pk] for r in records if r.deleted_at is None},
             deleted={r.remote_id for r in records if r.deleted_at is not None},
             versions={r.remote_id: r.version for r in records},
             quarantined=dict(aside.values_list("remote_id", "code")),

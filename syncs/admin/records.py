@@ -22,6 +22,7 @@ from core.admin_buttons import ButtonAdmin, page
 from core.admin_texts import moment, pretty
 from integrations.entities import ENTITIES
 from syncs.models import Record, Sync, SyncRun
+from syncs.packing import body_of, raw_of
 
 PAGE = 50
 DELETED = {"": "Live", "only": "Deleted", "all": "Live and deleted"}
@@ -152,7 +153,7 @@ def _place(record: Record) -> str:
 
 
 def _row(record: Record) -> dict[str, Any]:
-    body = json.loads(record.body)
+    body = json.loads(body_of(record))
     return {
         "record": record,
         "number": body.get("number") or "",
@@ -164,18 +165,18 @@ def _row(record: Record) -> dict[str, Any]:
 def _unified(record: Record) -> str:
     """The record as the API serves it: what the row itself says joins what is stored."""
     said = {"changed_at": record.changed_at, "deleted_at": record.deleted_at, "version": record.version}
-    return pretty({**json.loads(record.body), **said})
+    return pretty({**json.loads(body_of(record)), **said})
 
 
 def _raw(record: Record) -> str:
     try:
-        return pretty(json.loads(record.raw))
+        return pretty(json.loads(raw_of(record)))
     except (ValueError, RecursionError):
-        return record.raw
+        return raw_of(record)
 
 
 def _title(record: Record) -> str:
-    body = json.loads(record.body)
+    body = json.loads(body_of(record))
     return f"{entity_title(record.entity)} {body.get('number') or record.remote_id}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +11,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -22,18 +20,18 @@ from connections.screen_texts import entity_title
 from core import ids
 from core.admin import HistoryAdmin, badge
 from core.admin_buttons import Button, ButtonAdmin, Question, page
-from core.admin_texts import absolute, duration, error_cell, moment, plural, two_lines
+from core.admin_texts import error_cell, moment, plural, two_lines
 from integrations.entities import ENTITIES
 from syncs.admin.filters import ConnectionFilter, SyncEntityFilter
+from syncs.admin.run_facts import run_counters, run_facts, run_row, took_text, trigger_text
 from syncs.admin.telling import counts_line
 from syncs.choices import ACTIVE, RUN_BADGES, Review, RunStatus
 from syncs.models import QuarantinedRecord, Suspect, SyncRun
 from syncs.services import cancel_run, review_run
 
-__all__ = ["SyncRunAdmin", "run_rows"]
+__all__ = ["SyncRunAdmin"]
 
 SAMPLES = 40
-STATUS_LABELS = dict(RunStatus.choices)
 
 
 @admin.register(SyncRun)
@@ -50,7 +48,7 @@ class SyncRunAdmin(HistoryAdmin, ButtonAdmin):
     search_fields = ("connection__name",)
     search_help_text = "Name of the connection, or id of a run (run_ and 32 hex digits)."
     actions = ()
-    status_badge = badge("status", RUN_BADGES, STATUS_LABELS)
+    status_badge = badge("status", RUN_BADGES, dict(RunStatus.choices))
     buttons = (
         Button("cancel", "Cancel", "cancel", asks=True),
         Button("release", "Release: they live", "undo", asks=True),
@@ -105,11 +103,11 @@ class SyncRunAdmin(HistoryAdmin, ButtonAdmin):
         in_review = run.status == RunStatus.NEEDS_REVIEW
         return {
             "run": run,
-            "row": _row(run),
+            "row": run_row(run),
             "is_active": run.status in ACTIVE,
             "entity_title": entity_title(run.sync.entity),
-            "facts": _facts(run),
-            "counters": _counters(run),
+            "facts": run_facts(run),
+            "counters": run_counters(run),
             "buttons": self.offered_buttons(request, run),
             "next": self.page_address(run),
             "live_address": reverse("admin:syncs_syncrun_live", args=[run.pk]),
@@ -199,11 +197,11 @@ class SyncRunAdmin(HistoryAdmin, ButtonAdmin):
 
     @display(description="Mode")
     def shown_mode(self, run: SyncRun) -> SafeString:
-        return two_lines(run.get_mode_display(), _trigger(run))
+        return two_lines(run.get_mode_display(), trigger_text(run))
 
     @display(description="Took")
     def took(self, run: SyncRun) -> str:
-        return _took(run)
+        return took_text(run)
 
     @display(description="Counts")
     def counts(self, run: SyncRun) -> str:
@@ -212,70 +210,6 @@ class SyncRunAdmin(HistoryAdmin, ButtonAdmin):
     @display(description="Error")
     def trouble(self, run: SyncRun) -> SafeString | str:
         return error_cell(run.error) if run.error else ""
-
-
-def run_rows(runs: Iterable[SyncRun]) -> list[dict[str, Any]]:
-    """Runs as `syncs/run_table.html` shows them."""
-    return [_row(run) for run in runs]
-
-
-def _row(run: SyncRun) -> dict[str, Any]:
-    return {
-        "address": reverse("admin:syncs_syncrun_change", args=[run.pk]),
-        "at": run.started_at or run.created_at,
-        "label": STATUS_LABELS[run.status],
-        "colour": RUN_BADGES[RunStatus(run.status)],
-        "mode": run.get_mode_display(),
-        "trigger": _trigger(run),
-        "took": _took(run),
-        "counts": counts_line(run),
-        "error": run.error or {},
-    }
-
-
-def _facts(run: SyncRun) -> list[tuple[str, Any]]:
-    since = absolute(run.window_since) if run.window_since else "the beginning"
-    window = f"{since} to {absolute(run.window_until)}" if run.window_until else "not opened"
-    facts: list[tuple[str, Any]] = [
-        ("Mode", run.get_mode_display()),
-        ("Trigger", _trigger(run)),
-        ("Started", moment(run.started_at, empty="not yet")),
-        ("Took", _took(run) or "—"),
-        ("Window (the system's clock)", window),
-        ("Mapping", _mappings(run)),
-        ("Pages", f"{run.page_no:,}"),
-        ("Id", ids.show(SyncRun.PREFIX, run.pk)),
-    ]
-    if run.phase:
-        facts.insert(2, ("Phase", run.get_phase_display()))
-    if run.status == RunStatus.WAITING:
-        facts.append(("Goes on", moment(run.due_at)))
-    if run.review:
-        facts.append(("Review", f"{run.get_review_display()} ({run.reviewed_by or 'by itself'})"))
-    return facts
-
-
-def _mappings(run: SyncRun) -> str:
-    if run.default_mapping is None:
-        return "not pinned yet"
-    own = f", override version {run.override_mapping.version}" if run.override_mapping else ""
-    return f"default version {run.default_mapping.version}{own}"
-
-
-def _counters(run: SyncRun) -> list[tuple[str, int]]:
-    names = ("read", "created", "updated", "unchanged", "deleted", "quarantined")
-    return [(name.capitalize(), getattr(run, f"{name}_count")) for name in names]
-
-
-def _trigger(run: SyncRun) -> str:
-    return f"{run.get_trigger_display()} ({run.triggered_by})" if run.triggered_by else run.get_trigger_display()
-
-
-def _took(run: SyncRun) -> str:
-    if run.started_at is None:
-        return ""
-    end = run.finished_at or (timezone.now() if run.status in ACTIVE else None)
-    return duration(max((end - run.started_at).total_seconds(), 0)) if end else ""
 
 
 def _held(run: SyncRun) -> tuple[int, list[str]]:

@@ -23,7 +23,7 @@ from core.admin_buttons import Button, ButtonAdmin, NamedRow
 from core.admin_texts import error_cell, moment, planned, plural, two_lines
 from core.errors import LineshaftError
 from syncs.admin.filters import ConnectionFilter, EntityFilter, StateFilter
-from syncs.admin.runs import run_rows
+from syncs.admin.run_facts import run_rows
 from syncs.admin.states import entity_row, statuses_by_sync, with_statuses
 from syncs.admin.telling import request_runs
 from syncs.choices import STATE_BADGES, Mode, SyncState

@@ -34,7 +34,7 @@ class Seen(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One record ready to be staged. `body`, `raw` and `filters` are JSON in UTF-8, times RFC 3339 texts or None."""
+    """One record ready to be staged, `body` and `raw` packed once `Prepared.packed`. Texts are UTF-8 JSON, times RFC 3339."""
 
     id: str
     remote_id: str
@@ -75,6 +75,13 @@ class Prepared:
     rows: list[Row] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     unchanged: int = 0
+    packed: bool = False
+
+    def pack(self, pack: Callable[[bytes], bytes]) -> None:
+        """Pack the rows for storing, once."""
+        if not self.packed:
+            self.rows = [row._replace(body=pack(row.body), raw=pack(row.raw)) for row in self.rows]
+            self.packed = True
 
     @property
     def read(self) -> int:

@@ -14,11 +14,12 @@ from uuid import UUID
 from django.db import DataError, IntegrityError, connection, transaction
 
 from syncs.engine.prepare import Rejected, Row, Seen
+from syncs.packing import unpack
 
 STAGING = """CREATE TEMP TABLE IF NOT EXISTS sync_staging (
-    id uuid, remote_id text, body text, raw text, fingerprint bytea, unified_digest bytea, filters jsonb,
+    id uuid, remote_id text, body bytea, raw bytea, fingerprint bytea, unified_digest bytea, filters jsonb,
     remote_created_at timestamptz, remote_updated_at timestamptz)
-    WITH (toast_tuple_target = 8160) ON COMMIT DELETE ROWS"""
+    ON COMMIT DELETE ROWS"""
 COPY = "COPY sync_staging FROM STDIN"
 REFUSALS = (DataError, IntegrityError)
 WRITE = """WITH written AS (
@@ -103,8 +104,8 @@ def stage(rows: Iterable[Row]) -> None:
             (
                 row.id.encode(),
                 _escaped(row.remote_id.encode()),
-                _escaped(row.body),
-                _escaped(row.raw),
+                b"\\\\x" + row.body.hex().encode(),
+                b"\\\\x" + row.raw.hex().encode(),
                 b"\\\\x" + row.fingerprint.hex().encode(),
                 b"\\\\x" + row.digest.hex().encode(),
                 _escaped(row.filters),
@@ -216,7 +217,9 @@ def stored_raw(scope: Scope, after: UUID | None, limit: int) -> list[tuple[UUID,
             ORDER BY id LIMIT %s""",
             [scope.connection_id, scope.entity, after, after, limit],
         )
-        return [(row[0], row[1], row[2].encode()) for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+    texts = unpack((bytes(row[2]) for row in rows), connection_id=scope.connection_id)
+    return [(row[0], row[1], text) for row, text in zip(rows, texts, strict=True)]
 
 
 # The copy's ids come from the index of the list alone; only what no page showed is looked up in the table. Tombstones

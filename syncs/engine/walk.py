@@ -7,7 +7,7 @@ lease before each call included, happens here in the worker's own thread.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from syncs.engine.errors import Cancelled, OutOfTime, Wait
 from syncs.engine.prepare import Prepared, Preparer, Sighted
 from syncs.engine.writing import PageWriter
 from syncs.models import SyncRun
+from syncs.packing import packer_for
 
 MAX_RESTARTS = 3
 # A page's commit renews the lease; a call that follows within this time needs no renewal of its own.
@@ -57,6 +58,8 @@ class Walk:
         self._must_stop, self._renewed_at = False, float("-inf")
         # Nothing stored to compare with: everything is mapped at once, in the thread that fetches.
         self.copy_is_empty = store.is_empty(self.scope)
+        # The fetching thread packs too, with a packer of its own: none may be used by two threads at once.
+        self.pack: Callable[[bytes], bytes] | None = None
 
     # --- upstream -----------------------------------------------------------------------------------------------
 
@@ -90,7 +93,12 @@ class Walk:
         """In the other thread: no database here."""
         page = self.connector.fetch_page(self.resource, window, position)
         sighted = self.preparer.sight(page.records, page.unreadable)
-        return Fetched(page, sighted, self.preparer.prepare(sighted) if self.copy_is_empty else None)
+        if not self.copy_is_empty:
+            return Fetched(page, sighted, None)
+        prepared = self.preparer.prepare(sighted)
+        if self.pack is not None:
+            prepared.pack(self.pack)
+        return Fetched(page, sighted, prepared)
 
     def _prepared(self, fetched: Fetched) -> Prepared:
         if fetched.prepared is not None:
@@ -100,6 +108,8 @@ class Walk:
     def _commit(self, prepared: Prepared, *, page_no: int, page: Page, digest: str) -> None:
         began = time.monotonic()
         self._must_stop = self.writer.commit_page(prepared, page_no=page_no, page=page, digest=digest)
+        if self.pack is None and self.writer.packer.has_dictionary:
+            self.pack = packer_for(self.run.connection_id, self.scope.entity).pack
         self._renewed_at = began
         if self._must_stop and page.next is not None:
             raise Cancelled

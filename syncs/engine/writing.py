@@ -19,6 +19,7 @@ from syncs.engine.outcomes import origin
 from syncs.engine.prepare import Prepared, Rejected
 from syncs.engine.store import Scope, Written
 from syncs.models import SyncRun
+from syncs.packing import learn, packer_for, unpack
 from workspaces.choices import EventType
 from workspaces.events import emit_records
 
@@ -29,6 +30,7 @@ class PageWriter:
     def __init__(self, run: SyncRun, lease: Lease, resource: Resource) -> None:
         self.run, self.lease, self.prefix = run, lease, resource.spec.id_prefix
         self.scope = Scope(run.workspace_id, run.connection_id, run.sync_id, run.sync.entity)
+        self.packer = packer_for(run.connection_id, self.scope.entity)
         store.make_staging()
         self.has_quarantine = bool(store.quarantined(self.scope, limit=1))
 
@@ -62,6 +64,7 @@ class PageWriter:
 
     def _without_culprits(self, write: Callable[[Prepared], bool], prepared: Prepared) -> bool:
         """Write; when PostgreSQL refuses the page, set aside the rows it refuses and write the others."""
+        self._pack(prepared)
         try:
             return write(prepared)
         except store.REFUSALS as error:
@@ -69,9 +72,24 @@ class PageWriter:
             if not refused:
                 raise BugError("A page was refused by the database, but none of its rows.") from error
             bad = {row.id for row, _ in refused}
-            rejected = [Rejected(r.id, r.remote_id, r.raw, "DATABASE_REFUSED", why) for r, why in refused]
+            raws = unpack((row.raw for row, _ in refused), connection_id=self.scope.connection_id)
+            rejected = [
+                Rejected(row.id, row.remote_id, raw, "DATABASE_REFUSED", why)
+                for (row, why), raw in zip(refused, raws, strict=True)
+            ]
             rows = [row for row in prepared.rows if row.id not in bad]
             return write(replace(prepared, rows=rows, rejected=prepared.rejected + rejected))
+
+    def _pack(self, prepared: Prepared) -> None:
+        """Pack what is to be stored, learning from the first page that has enough to teach."""
+        if prepared.rows and not prepared.packed and not self.packer.has_dictionary:
+            texts = [text for row in prepared.rows for text in (row.body, row.raw)]
+            scope = self.scope
+            learnt = learn(
+                texts, workspace_id=scope.workspace_id, connection_id=scope.connection_id, entity=scope.entity
+            )
+            self.packer = learnt or self.packer
+        prepared.pack(self.packer.pack)
 
     def _write(self, prepared: Prepared, *, seen_upstream: bool = True) -> Written:
         """Stage first, lock after: run, sync, then the records; events last."""

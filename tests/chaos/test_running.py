@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -131,15 +131,24 @@ def test_child_when_it_leaves_a_grandchild_behind_then_that_one_is_killed_too(tm
         "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()']).pid,"
         " flush=True); sys.exit(3)"
     )
-    log, said = tmp_path / "log", []
+    log = tmp_path / "log"
+    said: list[str] = []
     with Processes(said.append) as children:
         children.start(child("leaver", code, log))
-        processes.until(lambda: bool(children.look_after() or said), seconds=20, what="its end is noticed")
+        look_until(children, lambda: bool(said), what="its end is noticed")
         assert said == ["leaver ended (exit code 3); it is started again in 1 s."]
         grandchild = int(log.read_text().split()[0])
         processes.until(lambda: not psutil.pid_exists(grandchild) or _is_zombie(grandchild), seconds=5, what="killed")
-        processes.until(lambda: bool(children.look_after() or len(said) > 1), seconds=20, what="it ended again")
+        look_until(children, lambda: len(said) > 1, what="it ended again")
         assert said[1].endswith("started again in 2 s.")
+
+
+def look_until(children: Processes, condition: Callable[[], bool], *, what: str) -> None:
+    def looked() -> bool:
+        children.look_after()
+        return condition()
+
+    processes.until(looked, seconds=20, what=what)
 
 
 def _is_zombie(pid: int) -> bool:
@@ -154,7 +163,8 @@ def test_child_when_it_ignores_sigterm_then_it_is_killed_and_that_is_told(
 ) -> None:
     monkeypatch.setattr("console.processes.STOP_SECONDS", 0.5)
     code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); signal.pause()"
-    log, said = tmp_path / "log", []
+    log = tmp_path / "log"
+    said: list[str] = []
     children = Processes(said.append)
     children.start(child("stubborn", code, log))
     processes.until(lambda: log.exists() and "ready" in log.read_text(), seconds=20, what="it is ready")

@@ -88,7 +88,7 @@ def test_demo_when_stopped_in_the_middle_then_nothing_is_left_and_it_can_go_on(
     environment: dict[str, str], number: signal.Signals
 ) -> None:
     with subprocess.Popen(
-        [*DEMO, "--port", "0"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*DEMO, "--port", "0"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -104,7 +104,7 @@ def test_demo_when_stopped_in_the_middle_then_nothing_is_left_and_it_can_go_on(
 
 def test_demo_when_running_then_a_second_start_on_its_data_is_refused(environment: dict[str, str]) -> None:
     with subprocess.Popen(
-        [*DEMO, "--port", "0"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*DEMO, "--port", "0"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:

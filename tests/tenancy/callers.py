@@ -37,7 +37,9 @@ def owner(world: World) -> Caller:
 def own_connection(world: World) -> Caller:
     """The connection token of the connection that all addresses belong to."""
     others = [place.traces for name, place in world.mine.places.items() if name != "plant"]
-    return Caller("own connection", world.plant.token, world.plant.clear, world.plant, world.theirs.traces.union(*others))
+    return Caller(
+        "own connection", world.plant.token, world.plant.clear, world.plant, world.theirs.traces.union(*others)
+    )
 
 
 def outsiders(world: World) -> list[Caller]:

@@ -24,7 +24,9 @@ class WholePlant(Connector):
     @classmethod
     def resources(cls) -> dict[str, Resource]:
         rows = (Field("number", "number"),)
-        return {name: Resource(entity, path=f"/{entity.describes.slug}", fields=rows) for name, entity in ENTITIES.items()}
+        return {
+            name: Resource(entity, path=f"/{entity.describes.slug}", fields=rows) for name, entity in ENTITIES.items()
+        }
 
     def check(self) -> CheckResult:
         return CheckResult(account="integration", version="1")

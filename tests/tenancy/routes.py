@@ -242,4 +242,3 @@ def _value_of_entity(entity: Any, name: str, place: Place) -> str | None:
 def headers_of(route: Route, place: Place, *, token: Any) -> Mapping[str, str]:
     """The connection named, where the caller's token does not imply it."""
     return {"X-Connection-Id": place.shown_id} if route.names_connection and token.connection_id is None else {}
-

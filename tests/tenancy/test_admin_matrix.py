@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from django.contrib import admin
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import ForeignKey
 from django.test import RequestFactory
 from django.urls import reverse
 from django_scopes import scope, scopes_disabled
 
+from console.home import home_context
+from core.ids import new_id
 from tests.tenancy.callers import Answer
 from tests.tenancy.screens import (
     ADDITIONS,
@@ -25,6 +26,7 @@ from tests.tenancy.screens import (
     SITE,
     Screen,
     add_to_both,
+    request_of_owner,
     rows_made,
     screens,
     site_screens,
@@ -44,15 +46,15 @@ every = pytest.mark.parametrize
 def test_every_address_of_the_site_is_known() -> None:
     assert site_screens() == set(SITE), "a new address of the admin site: who may see what it shows?"
     assert len(SCREENS) > 60 and len(LISTS) >= 8
-    assert {key for key in CLOSED} <= {screen.key for screen in SCREENS}
+    assert set(CLOSED) <= {screen.key for screen in SCREENS}
 
 
 def open_as_owner(world: World, screen: Screen) -> Answer:
     """GET, or POST where the screen is a button without a question."""
     owner, address = world.mine.people["owner"], screen.address(world.mine)
-    answer = visit(owner, address)
+    answer = visit(world, owner, address)
     if answer.status == 405 and screen.button is not None and not screen.button.asks:
-        return visit(owner, address, method="post")
+        return visit(world, owner, address, method="post")
     return answer
 
 
@@ -66,23 +68,31 @@ def test_screen_for_its_owner_and_for_others(world: World, screen: Screen) -> No
     assert not answer.leaks(world.theirs.traces)
     before, address = state_of(world.mine), screen.address(world.mine)
     for method in ("get", "post"):
-        stranger = visit(world.theirs.people["owner"], address, method=method)
-        assert_stranger_is_refused(world, screen, stranger, closed=closed)
-        outside = visit(world.nobody, address, method=method)
+        assert_stranger_is_refused(world, screen, method, closed=closed)
+        outside = visit(world, world.nobody, address, method=method)
         assert outside.status in (403, 404) or screen.name == "redirect", f"no member gets {outside.status}"
         assert not outside.leaks(world.mine.traces | world.theirs.traces, sent=address)
-        anonymous = visit(None, address, method=method)
+        anonymous = visit(world, None, address, method=method)
         assert anonymous.status == 302 and LOGIN in anonymous.text, f"anonymous gets {anonymous.status}"
     assert state_of(world.mine) == before, "a refused request wrote something"
 
 
-def assert_stranger_is_refused(world: World, screen: Screen, answer: Answer, *, closed: bool) -> None:
-    told = f"a stranger gets {answer.status} for {screen}: {answer.leaks(world.mine.traces)}"
-    assert not answer.leaks(world.mine.traces, sent=screen.address(world.mine)), told
+def assert_stranger_is_refused(world: World, screen: Screen, method: str, *, closed: bool) -> None:
+    """404. What is refused to everybody may be 403, as long as it is for an id that nobody has."""
+    stranger, address = world.theirs.people["owner"], screen.address(world.mine)
+    answer = visit(world, stranger, address, method=method, keep=True)
+    told = f"a stranger gets {answer.status} for {method} of {screen}: {answer.leaks(world.mine.traces, sent=address)}"
+    assert not answer.leaks(world.mine.traces, sent=address), told
     if screen.name == "redirect":
         assert answer.status == 302, "it leads to the page of any id, there or not"
     elif screen.is_object:
-        assert answer.status in ((403, 404) if closed or "POST" in told else (403, 404) if screen.name == "press" else (404,)), told
+        refused_to_all = closed or (method == "post" and screen.name == "change")
+        assert answer.status in ((403, 404) if refused_to_all else (404,)), told
+        if screen.model not in OPERATORS_ONLY:
+            unknown = visit(world, stranger, screen.address(world.mine, new_id()), method=method)
+            assert (unknown.status, unknown.without_ids()) == (answer.status, answer.without_ids()), (
+                "it tells what exists"
+            )
 
 
 @every("screen", SCREENS, ids=str)
@@ -92,7 +102,7 @@ def test_screen_for_who_may_only_look(world: World, screen: Screen) -> None:
     people = [world.mine.people["auditor"], add_to_both(world)]
     before = state_of(world.mine)
     for person in people:
-        seen, posted = visit(person, address), visit(person, address, method="post")
+        seen, posted = visit(world, person, address), visit(world, person, address, method="post")
         told = f"{person.username} gets {seen.status} for GET and {posted.status} for POST of {screen}"
         if closed or screen.name in NOT_FOR_AUDITORS:
             # Who may write elsewhere can open an empty form; the choice of workspaces is limited to those.
@@ -109,14 +119,14 @@ def test_screen_for_who_may_only_look(world: World, screen: Screen) -> None:
 def test_list_shows_no_row_choice_or_count_of_others(world: World, screen: Screen) -> None:
     mine, theirs = world.mine.people["owner"], world.theirs.people["owner"]
     address = screen.address(world.mine)
-    assert visit(mine, address).leaks(world.mine.traces), "the owner sees nothing there, so this proves nothing"
-    seen = visit(theirs, address)
+    assert visit(world, mine, address).leaks(world.mine.traces), "the owner sees nothing there, so this proves nothing"
+    seen = visit(world, theirs, address)
     assert seen.status == 200 and seen.leaks(world.theirs.traces) and not seen.leaks(world.mine.traces)
     for query in queries_about(world, screen):
-        answer = visit(theirs, f"{address}?{urlencode(query)}")
+        answer = visit(world, theirs, f"{address}?{urlencode(query)}")
         assert answer.status in (200, 302, 404), f"{query}: {answer.status}"
         assert not answer.leaks(world.mine.traces, sent=str(query)), query
-    nobody = visit(world.nobody, address)
+    nobody = visit(world, world.nobody, address)
     assert nobody.status == 403 and not nobody.leaks(world.mine.traces | world.theirs.traces)
 
 
@@ -126,57 +136,36 @@ def queries_about(world: World, screen: Screen) -> list[dict[str, str]]:
     texts = [world.mine.word, plant.word, plant.connection.customer_reference, plant.shown_id, str(plant.connection.pk)]
     queries = [{"q": text} for text in [*texts, plant.token.key, f"{plant.word}-1"]]
     queries += [{name: str(plant.connection.pk)} for name in ("connection", "connection__id__exact")]
-    request: Any = RequestFactory().get("/")
-    request.user = world.mine.people["owner"]
-    request.workspace_roles = {world.mine.workspace.pk: "owner"}
     with scope(workspace=[world.mine.workspace.pk]):
-        try:
-            page = screen.admin.get_changelist_instance(request)
-            links = [choice["query_string"] for spec in page.filter_specs for choice in choices_of(spec, page)]
-        except IncorrectLookupParameters as error:  # pragma: no cover
-            raise AssertionError(f"{screen} cannot be listed by its owner") from error
+        page = screen.admin.get_changelist_instance(request_of_owner(world))
+        choices = [choice for spec in page.filter_specs for choice in spec.choices(page)]
+    links = [choice["query_string"] for choice in choices if "query_string" in choice]
     about = [link for link in links if any(word in link for word in world.mine.traces)]
-    return queries + [dict(pair.split("=", 1) for pair in link.lstrip("?").split("&")) for link in about]
-
-
-def choices_of(spec: Any, page: Any) -> list[Any]:
-    return [choice for choice in spec.choices(page) if "query_string" in choice]
+    return queries + [dict(parse_qsl(link.lstrip("?"))) for link in about]
 
 
 @every("screen", LISTS, ids=str)
 def test_action_on_rows_of_others_does_nothing(world: World, screen: Screen) -> None:
-    request: Any = RequestFactory().get("/")
-    request.user = world.mine.people["owner"]
-    request.workspace_roles = {world.mine.workspace.pk: "owner"}
-    actions = list(screen.admin.get_actions(request))
+    actions = list(screen.admin.get_actions(request_of_owner(world)))
     before, address = state_of(world.mine), screen.address(world.mine)
     with scopes_disabled():
         pks = [str(pk) for pk in screen.model._default_manager.values_list("pk", flat=True)]
     for person in (world.theirs.people["owner"], world.mine.people["auditor"], world.nobody):
         for action in [*actions, "delete_selected"]:
             data = {"action": action, "_selected_action": pks, "post": "yes", "index": "0", "select_across": "1"}
-            answer = visit_and_keep(person, address, data)
+            answer = visit(world, person, address, method="post", data=data, keep=True)
             hidden = world.mine.traces if person is world.theirs.people["owner"] else frozenset()
             assert answer.status in (200, 302, 403) and not answer.leaks(hidden, sent=str(pks)), action
     assert state_of(world.mine) == before, "an action on rows of others wrote something"
     for action in actions:
         data = {"action": action, "_selected_action": pks, "index": "0"}
-        assert visit(world.mine.people["owner"], address, method="post", data=data).status == 302, action
-
-
-def visit_and_keep(person: Any, address: str, data: dict[str, Any]) -> Answer:
-    from django.test import Client
-
-    client = Client()
-    client.force_login(person)
-    response: Any = client.post(address, data)
-    return Answer(response.status_code, response.content.decode())
+        assert visit(world, world.mine.people["owner"], address, method="post", data=data).status == 302, action
 
 
 @every("screen", ADD_SCREENS, ids=str)
 def test_row_cannot_be_added_to_a_workspace_of_others(world: World, screen: Screen) -> None:
     if screen.is_closed_to_owner(world):
-        assert visit(world.mine.people["owner"], screen.address(world.mine), method="post").status in (403, 404)
+        assert visit(world, world.mine.people["owner"], screen.address(world.mine), method="post").status in (403, 404)
         return
     told = f"{screen}: add what its owner would send to ADDITIONS in tests/tenancy/screens.py."
     assert screen.model in ADDITIONS, told
@@ -185,7 +174,7 @@ def test_row_cannot_be_added_to_a_workspace_of_others(world: World, screen: Scre
     assert rows_made(world, world.mine.people["owner"], address, data, screen.model) == 1, "the owner could not add it"
     for person in (world.theirs.people["owner"], world.mine.people["auditor"], world.nobody, add_to_both(world)):
         assert rows_made(world, person, address, data, screen.model) == 0, person.username
-    form = visit(world.theirs.people["owner"], address)
+    form = visit(world, world.theirs.people["owner"], address)
     assert form.status == 403 or not form.leaks(world.mine.traces)
 
 
@@ -198,7 +187,7 @@ def test_members_of_others_cannot_be_reached_through_the_own_workspace(world: Wo
     data |= {"memberships-0-user": foreign.user.username, "memberships-0-role": "owner", "memberships-0-DELETE": "on"}
     before = state_of(world.mine)
     address = reverse("admin:workspaces_workspace_change", args=[world.theirs.workspace.pk])
-    visit_and_keep(world.theirs.people["owner"], address, data)
+    visit(world, world.theirs.people["owner"], address, method="post", data=data, keep=True)
     assert state_of(world.mine) == before
 
 
@@ -206,19 +195,17 @@ def test_members_of_others_cannot_be_reached_through_the_own_workspace(world: Wo
 def test_home_shows_the_own_connections_only(world: World, path: str) -> None:
     address = f"{reverse('admin:index')}{path}"
     mine, theirs = world.mine.traces, world.theirs.traces
-    seen = visit(world.mine.people["owner"], address)
+    seen = visit(world, world.mine.people["owner"], address)
     assert seen.status == 200 and seen.leaks(mine) and not seen.leaks(theirs)
-    other = visit(world.theirs.people["owner"], address)
+    other = visit(world, world.theirs.people["owner"], address)
     assert other.status == 200 and other.leaks(theirs) and not other.leaks(mine)
-    outside = visit(world.nobody, address)
+    outside = visit(world, world.nobody, address)
     assert outside.status == 200 and not outside.leaks(mine | theirs)
-    anonymous = visit(None, address)
+    anonymous = visit(world, None, address)
     assert anonymous.status in (302, 403) and not anonymous.leaks(mine | theirs)
 
 
 def test_home_counts_the_own_connections_only(world: World) -> None:
-    from console.home import home_context
-
     request: Any = RequestFactory().get("/")
     request.user, request.workspace_roles = world.theirs.people["owner"], {world.theirs.workspace.pk: "owner"}
     with scope(workspace=[world.theirs.workspace.pk]):
@@ -236,7 +223,7 @@ def test_search_autocomplete_and_room_lists_reveal_nothing(world: World) -> None
         addresses.append(f"{root}r/{kind.pk}/{world.plant.connection.pk}/")
     for address in addresses:
         for person in (stranger, world.nobody):
-            answer = visit(person, address)
+            answer = visit(world, person, address)
             assert answer.status in (200, 403, 404) and not answer.leaks(mine, sent=address), address
 
 

@@ -29,6 +29,7 @@ from tests.tenancy.routes import (
     walk,
 )
 from tests.tenancy.world import Place, World, shown, state_of
+from workspaces.models import ApiToken
 from workspaces.tokens import revoke_token
 from workspaces.views import ApiView
 
@@ -83,7 +84,7 @@ def test_route_without_a_token_or_scope(world: World, route: Route) -> None:
     assert (answer.status, answer.code) == (403, "MISSING_SCOPE"), answer.text
     assert not answer.leaks(world.mine.traces)
     with scope(workspace=world.mine.workspace.pk):
-        assert revoke_token(token=token)
+        assert revoke_token(token=ApiToken.objects.get(pk=token.pk))
     assert call(clear, route.method, route.address(place), **facts).status == 401, "revoked"
     # The narrow token and the revocation are the test's own.
     assert {**state_of(world.mine), "ApiToken": []} == {**before, "ApiToken": []}, "a refused request wrote something"
@@ -154,7 +155,9 @@ def test_filter_with_a_value_of_somebody_else_finds_nothing(world: World, route:
         assert answer.status == 200, f"?{name}: {answer.text[:400]} (mend its value in routes.py?)"
         assert not answer.leaks(owner(world).hidden)
         if name in TELLING or issubclass(route.view, RecordView):
-            assert answer.leaks(world.plant.traces), f"?{name}={query[name]} does not find the plant: this proves nothing"
+            assert answer.leaks(world.plant.traces), (
+                f"?{name}={query[name]} does not find the plant: this proves nothing"
+            )
         for caller in outsiders(world):
             assert_finds_nothing(caller, route, name, world.plant)
 

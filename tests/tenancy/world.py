@@ -15,6 +15,7 @@ from uuid import UUID
 
 import orjson
 from django.db.models import Model
+from django.test import Client
 from django_scopes import scopes_disabled
 
 from connections.choices import ConnectionStatus
@@ -28,7 +29,7 @@ from syncs.choices import Mode, RunStatus, Trigger
 from syncs.models import QuarantinedRecord, Record, RunPage, Suspect, Sync, SyncRun
 from syncs.services import ensure_syncs
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
-from tests.tenants import emit_now, make_person, make_token, make_workspace
+from tests.tenants import emit_now, make_person, make_token, make_workspace, signed_in
 from workspaces.models import ApiToken, Event, Feed, Membership, Workspace
 
 START = datetime(2026, 10, 5, 8, 0, tzinfo=UTC)
@@ -92,6 +93,7 @@ class World:
     mine: Side
     theirs: Side
     nobody: Any  # a person who may enter the admin and belongs to no workspace
+    browsers: dict[Any, Client] = field(default_factory=dict)  # by person, signed in
 
     @property
     def plant(self) -> Place:
@@ -99,12 +101,16 @@ class World:
 
 
 def build() -> World:
-    """About 150 rows. Within a test's transaction, so that they are gone after it."""
+    """About 150 rows, within a transaction that is rolled back afterwards."""
     with scopes_disabled():
         ensure_default_mapping(SLUG, "purchase_order")
         mine = _side("amsel", plant=("zaunkoenig", "live"), other=("dompfaff", "live"), trial=("kleiber", "test"))
         theirs = _side("rotkehlchen", plant=("goldammer", "live"))
-        return World(mine, theirs, make_person())
+        world = World(mine, theirs, make_person())
+    for person in (*mine.people.values(), *theirs.people.values(), world.nobody):
+        world.browsers[person.pk] = signed_in(person)
+        world.browsers[person.pk].raise_request_exception = False
+    return world
 
 
 def _side(word: str, **places: tuple[str, str]) -> Side:

@@ -14,6 +14,7 @@ from core.errors import AuthError, ConflictError
 from syncs import ticks
 from syncs.choices import Mode, Review, Trigger
 from syncs.models import Record, RunPage, Suspect, SyncRun
+from syncs.packing import unpack
 from syncs.services import cancel_run, request_run, review_run, sync_status
 from tests.connectors import TestErpServer, connect, erp_connector, erp_server  # noqa: F401
 from tests.syncing import copy_of, due_now, event_types, record_events, run_sync, sync_of
@@ -96,7 +97,8 @@ def test_touch_when_unified_form_is_the_same_then_raw_is_renewed_without_version
     assert copy.versions["1001"] == 1 and copy.live["1001"]["remote_updated_at"] == "2026-11-01T09:00:00Z"
     assert record_events(sync) == told
     with scopes_disabled():
-        assert "internal_flag" in Record.objects.get(remote_id="1001", connection=connection).raw
+        raw = Record.objects.get(remote_id="1001", connection=connection).raw
+        assert b"internal_flag" in unpack([bytes(raw)], connection_id=connection.pk)[0]
 
 
 def test_full_when_few_vanished_then_each_is_confirmed_and_tombstoned(connection, erp_server):  # noqa: F811
