@@ -6,6 +6,8 @@ Source of the settings: measured with Celery 5.7 on Redis. `acks_late` alone los
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 from typing import Any
 
@@ -54,6 +56,16 @@ app.autodiscover_tasks(["syncs"])
 @setup_logging.connect
 def _keep_our_logging(**_: Any) -> None:
     """Django's start-up configured the log already."""
+
+
+M_ARENA_MAX = -8  # from glibc's malloc.h
+
+
+@worker_process_init.connect
+def _one_memory_arena(**_: Any) -> None:
+    """A run has two threads. With an arena each, memory that one frees stays with it: 10 % of a worker's size."""
+    with contextlib.suppress(AttributeError):  # another C library has other means
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 @worker_process_init.connect

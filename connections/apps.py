@@ -5,3 +5,4 @@ class ConnectionsConfig(AppConfig):
     """Who is connected: connections, credentials, mappings, capabilities, health."""
 
     name = "connections"
+    verbose_name = "Connections"

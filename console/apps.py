@@ -5,3 +5,4 @@ class ConsoleConfig(AppConfig):
     """Screens and endpoints that span rooms."""
 
     name = "console"
+    verbose_name = "Console"

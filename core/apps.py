@@ -13,6 +13,7 @@ class CoreConfig(AppConfig):
     """Sets up logging when Django starts, and brings the system checks."""
 
     name = "core"
+    verbose_name = "Platform"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

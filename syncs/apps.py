@@ -5,3 +5,4 @@ class SyncsConfig(AppConfig):
     """What moves: syncs, runs, records, the engine."""
 
     name = "syncs"
+    verbose_name = "Syncing"

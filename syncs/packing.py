@@ -24,7 +24,9 @@ from syncs.models import Record, RecordDictionary
 LEVEL = 1
 DICTIONARY_BYTES = 16_384
 ENOUGH_SAMPLES = 200  # texts; fewer teach too little
-SAMPLES = 800
+SAMPLES = 400
+# Given, these spare the library its search for better ones: 10 ms in place of 120, for 5 % in size.
+TRAINING = {"k": 1024, "d": 8}
 
 
 class Packer:
@@ -48,7 +50,7 @@ def learn(texts: Sequence[bytes], *, workspace_id: UUID, connection_id: UUID, en
         return None
     step = max(1, len(texts) // SAMPLES)
     try:
-        made = zstandard.train_dictionary(DICTIONARY_BYTES, list(texts[::step]))
+        made = zstandard.train_dictionary(DICTIONARY_BYTES, list(texts[::step]), **TRAINING)
     except zstandard.ZstdError:
         return None  # texts too short or too alike to learn from: they pack well enough without
     try:

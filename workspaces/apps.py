@@ -5,3 +5,4 @@ class WorkspacesConfig(AppConfig):
     """Whose it is: workspaces, members, tokens, events."""
 
     name = "workspaces"
+    verbose_name = "Workspaces"

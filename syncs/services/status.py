@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 
 from connections.choices import ConnectionStatus
 from connections.models import Connection
@@ -84,8 +84,14 @@ def _telling_runs(sync_ids: list[UUID]) -> dict[UUID, _Runs]:
             found[run.sync_id].active = run
         else:
             found[run.sync_id].in_review = run
-    ended = SyncRun.objects.filter(sync__in=sync_ids).exclude(status__in=(*ACTIVE, RunStatus.CANCELLED))
-    for run in ended.order_by("sync_id", "-created_at").distinct("sync_id"):
+    latest = (
+        SyncRun.objects.filter(sync=OuterRef("pk"))
+        .exclude(status__in=(*ACTIVE, RunStatus.CANCELLED))
+        .order_by("-created_at")
+        .values("pk")[:1]
+    )
+    ended = Sync.objects.filter(pk__in=sync_ids).annotate(latest=Subquery(latest)).values("latest")
+    for run in SyncRun.objects.filter(pk__in=ended):  # one look into the index a sync, however long its history
         found[run.sync_id].latest = run
     return found
 

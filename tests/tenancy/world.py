@@ -26,7 +26,8 @@ from core.ids import derived_id, namespace_of, new_id
 from core.keys import default_ring
 from integrations.entities import ENTITIES, sample
 from syncs.choices import Mode, RunStatus, Trigger
-from syncs.models import QuarantinedRecord, Record, RunPage, Suspect, Sync, SyncRun
+from syncs.models import QuarantinedRecord, Record, RecordDictionary, RunPage, Suspect, Sync, SyncRun
+from syncs.packing import Packer
 from syncs.services import ensure_syncs
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
 from tests.tenants import emit_now, make_person, make_token, make_workspace, signed_in
@@ -35,6 +36,7 @@ from workspaces.models import ApiToken, Event, Feed, Membership, Workspace
 START = datetime(2026, 10, 5, 8, 0, tzinfo=UTC)
 ROWS = 2
 """Of everything that is listed: enough for a second page of one row."""
+PACKER = Packer(None)
 ERROR = {"code": "MAPPING_FAILED", "category": "validation", "who_must_act": "operator", "retryable": False}
 
 
@@ -218,7 +220,7 @@ def _record(place: Place, name: str, remote_id: str, keys: dict[str, bytes]) -> 
                 "id": f"{target.id_prefix}_{own.hex}", "remote_id": f"{place.word}-1", "name": place.word,
             }  # fmt: skip
         filters[spec.name] = body[spec.name]["id"] if spec.kind == "reference" else body[spec.name]
-    text = orjson.dumps(body).decode()
+    text = orjson.dumps(body)
     return Record(
         id=pk,
         workspace_id=place.connection.workspace_id,
@@ -229,9 +231,9 @@ def _record(place: Place, name: str, remote_id: str, keys: dict[str, bytes]) -> 
         written_at=START + timedelta(minutes=1),
         remote_created_at=START,
         remote_updated_at=START,
-        body=text,
-        raw=orjson.dumps({"id": remote_id, "note": place.word}).decode(),
-        unified_digest=hashlib.sha256(text.encode()).digest(),
+        body=PACKER.pack(text),
+        raw=PACKER.pack(orjson.dumps({"id": remote_id, "note": place.word})),
+        unified_digest=hashlib.sha256(text).digest(),
         filters=filters,
         last_change="created",
         run_id=place.runs[RunStatus.COMPLETED].pk,
@@ -258,6 +260,13 @@ def _set_aside(place: Place) -> None:
         Suspect(run=held, record_id=record.pk, remote_id=record.remote_id) for record in suspected
     )
     RunPage.objects.create(run=held, page_no=1, record_ids=[record.pk for record in suspected])
+    RecordDictionary.objects.create(
+        id=place.connection.pk.int % 2**31,
+        workspace_id=sync.workspace_id,
+        connection=place.connection,
+        entity="asset",
+        data=place.word.encode(),
+    )
 
 
 OWNED: dict[type[Model], str] = {
@@ -274,6 +283,7 @@ OWNED: dict[type[Model], str] = {
     SyncRun: "workspace",
     RunPage: "run__workspace",
     Record: "workspace",
+    RecordDictionary: "workspace",
     QuarantinedRecord: "workspace",
     Suspect: "run__workspace",
 }

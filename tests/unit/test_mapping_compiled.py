@@ -23,9 +23,9 @@ scalars = st.one_of(
     st.text(max_size=8),
     st.sampled_from(["12.50", "-3", "1e3", " 7 ", "2026-10-05", "2026-W01-1", "2026-03-01T08:00:00Z", "open", "pcs", ""]),
 )
-lines = st.fixed_dictionaries({}, optional={k: scalars for k in ("id", "position", "text", "quantity", "unit", "price")})
+lines = st.fixed_dictionaries({}, optional=dict.fromkeys(("id", "position", "text", "quantity", "unit", "price"), scalars))
 values = st.one_of(scalars, st.lists(st.one_of(lines, scalars), max_size=3), st.dictionaries(st.text(max_size=3), scalars))
-KEYS = "number text status vendor_id vendor_name currency total ordered_on notes lines created_at updated_at".split()
+KEYS = ["number", "text", "status", "vendor_id", "vendor_name", "currency", "total", "ordered_on", "notes", "lines", "created_at", "updated_at"]
 objects = st.one_of(st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, values)), scalars)
 
 

@@ -36,6 +36,8 @@ class Command(BaseCommand):
         # Workers tell each other nothing: rows and hints are all they share.
         quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
         # Celery's own option overrides Django's settings: pass on the level that was chosen.
-        code: int | None = current_app.worker_main(["--quiet", "worker", *arguments, *quiet, "--loglevel", settings.LOG_LEVEL])
+        code: int | None = current_app.worker_main(
+            ["--quiet", "worker", *arguments, *quiet, "--loglevel", settings.LOG_LEVEL]
+        )
         if code:
             raise SystemExit(code)
