@@ -21,9 +21,9 @@ from django_scopes import scope
 from benchmarks import measured
 from benchmarks.ground import PROJECT, Ground
 from benchmarks.measured import median
+from benchmarks.plain_records import fill
 from benchmarks.processes import BenchmarkError, end_of, running, tree_cpu_seconds, wait_for
 from benchmarks.project import execute, fresh_database, make_customer, worker
-from benchmarks.scripts import SCRIPTS, run_script
 from connections.models import Connection
 from syncs.choices import Mode
 from workspaces.choices import Scope
@@ -57,7 +57,8 @@ def measure(ground: Ground, *, rounds: int, seconds: float) -> list[Listed]:
     customer = make_customer(ground)
     with worker(ground):
         execute(customer, Mode.INITIAL)
-    run_script(ground, SCRIPTS["plain-django"], "initial", database=PROJECT)
+    with scope(workspace=customer.connection.workspace_id):
+        fill(customer.connection)
     ground.settle(PROJECT, vacuum=True)
     token = _token(customer.connection)
     results = []

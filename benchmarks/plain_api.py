@@ -12,18 +12,18 @@ from rest_framework.response import Response
 from rest_framework.serializers import ModelSerializer
 from rest_framework.views import APIView
 
-from benchmarks.models import Order
+from benchmarks.models import PlainRecord
 from workspaces.authentication import TokenAuthentication
 from workspaces.choices import Scope
 from workspaces.permissions import HasScope
 
 
-class OrderSerializer(ModelSerializer[Order]):
-    """Every column."""
+class RecordSerializer(ModelSerializer[PlainRecord]):
+    """Every column of the record, as the real list shows it."""
 
     class Meta:
-        model = Order
-        fields = [field.name for field in Order._meta.fields]
+        model = PlainRecord
+        fields = [field.name for field in PlainRecord._meta.fields if field.name != "pk_number"]
 
 
 class Keyset(BasePagination):
@@ -31,19 +31,20 @@ class Keyset(BasePagination):
 
     def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any]:
         limit, after = int(request.query_params.get("limit", 100)), int(request.query_params.get("after", 0))
-        return list(queryset.filter(id__gt=after).order_by("id")[:limit])
+        self.page = list(queryset.filter(pk__gt=after).order_by("pk")[:limit])
+        return self.page
 
     def get_paginated_response(self, data: Any) -> Response:
-        return Response({"data": data, "next_cursor": data[-1]["id"] if data else None})
+        return Response({"data": data, "next_cursor": self.page[-1].pk if self.page else None})
 
 
-class PlainOrders(ListAPIView[Order]):
+class PlainOrders(ListAPIView[PlainRecord]):
     """GET /api/v1/plain-orders?limit=100&after=0"""
 
     scopes = {"GET": Scope.RECORDS_READ}
     authentication_classes = [TokenAuthentication]
     permission_classes = [HasScope]
     renderer_classes = [JSONRenderer]
-    queryset = Order.objects.all()
-    serializer_class = OrderSerializer
+    queryset = PlainRecord.objects.all()
+    serializer_class = RecordSerializer
     pagination_class = Keyset

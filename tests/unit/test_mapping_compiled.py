@@ -67,5 +67,5 @@ def test_date_when_written_otherwise_then_it_is_shown_as_a_day(compiled: Compile
 
 
 def test_field_when_it_cannot_be_mapped_then_the_error_names_it_and_its_list(compiled: Compiled) -> None:
-    with pytest.raises(MappingError, match="lines.quantity: 'many' is not a number"):
+    with pytest.raises(MappingError, match=r"lines\.quantity: 'many' is not a number"):
         compiled.map({"lines": [{"id": "1", "quantity": "many"}]})
