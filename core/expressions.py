@@ -47,10 +47,10 @@ def _parse(text: str) -> Any:
     return parsed
 
 
-def _check(text: str, root: dict[str, Any]) -> None:
+def _check(text: str, root: Any) -> None:
     """Walk the tree without recursion, counting what can grow."""
     nodes = pipes = 0
-    todo = [(root, 1)]
+    todo: list[tuple[Any, int]] = [(root, 1)]
     while todo:
         node, depth = todo.pop()
         nodes += 1

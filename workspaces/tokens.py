@@ -118,14 +118,14 @@ def authenticate(clear: str, *, address: str | None) -> ApiToken:
     if not hmac.compare_digest(_checksum(parts[1]), parts[4]):
         raise _refused("token has a wrong checksum")
     with scopes_disabled():
-        token = _read(parts[3])
+        token, now = _read(parts[3])
         # An unknown key costs the same as a wrong secret.
         known = bytes(token.digest) if token is not None else bytes(32)
         if not hmac.compare_digest(known, _digest(clear)) or token is None:
             raise _refused("token is unknown" if token is None else f"token {token.id} was shown with a wrong secret")
         if token.revoked_at is not None:
             raise _refused(f"token {token.id} is revoked")
-        if token.expires_at is not None and token.expires_at <= token.now:
+        if token.expires_at is not None and token.expires_at <= now:
             raise _refused(f"token {token.id} is expired")
         if not _may_come_from(address, token.allowed_networks):
             raise ForbiddenError(
@@ -133,7 +133,7 @@ def authenticate(clear: str, *, address: str | None) -> ApiToken:
                 code="NETWORK_NOT_ALLOWED",
                 log_detail=f"token {token.id} was used from {address}",
             )
-        _note_use(token)
+        _note_use(token, now)
     return token
 
 
@@ -141,8 +141,8 @@ _FIELDS = tuple(field.attname for field in ApiToken._meta.concrete_fields)
 _READ = f"SELECT {', '.join(_FIELDS)}, clock_timestamp() FROM workspaces_apitoken WHERE key = %s"  # noqa: S608 (our own)
 
 
-def _read(key: str) -> Any:
-    """The row of a token's public part, with the database's time as `now`; None when there is none.
+def _read(key: str) -> tuple[ApiToken | None, Any]:
+    """The row of a token's public part (None when there is none) and the database's time.
 
     Written as SQL: every request passes here, and the ORM's way took four times as long (0.4 of 1.4 ms a request).
     """
@@ -150,10 +150,8 @@ def _read(key: str) -> Any:
         cursor.execute(_READ, [key])
         row = cursor.fetchone()
     if row is None:
-        return None
-    token: Any = ApiToken.from_db(connection.alias, _FIELDS, row[:-1])
-    token.now = row[-1]
-    return token
+        return None, None
+    return ApiToken.from_db(connection.alias, _FIELDS, row[:-1]), row[-1]
 
 
 def grants(held: Collection[str], needed: str) -> bool:
@@ -241,9 +239,9 @@ def _within(inner: Any, outer: Any) -> bool:
     return bool(inner.version == outer.version and inner.subnet_of(outer))
 
 
-def _note_use(token: Any) -> None:
+def _note_use(token: ApiToken, now: datetime) -> None:
     """Write down the use, at most once a minute: the row was read with the time, so most calls write nothing."""
-    if token.last_used_at is not None and token.now - token.last_used_at < USED_AT_RESOLUTION:
+    if token.last_used_at is not None and now - token.last_used_at < USED_AT_RESOLUTION:
         return
     stale = Q(last_used_at=None) | Q(last_used_at__lte=Now() - USED_AT_RESOLUTION)
     ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=Now())

@@ -78,7 +78,7 @@ class Environment(BaseSettings):
 def read_environment() -> Environment:
     """Read it once, or stop with the names of what is wrong (values are not shown: they may be secrets)."""
     try:
-        return Environment()  # type: ignore[call-arg]
+        return Environment()
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False):
             name = ".".join(str(part) for part in problem["loc"]) or "environment"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, StringConstraints, create_model
 
@@ -78,7 +78,7 @@ def _record_model(entity: type[Entity]) -> type[RecordTail]:
         "id": (own_id, Field(description=texts["id"])),
         "entity": (Literal[described.name], Field(description=texts["entity"])),
     }
-    model: type[RecordTail] = create_model(
+    model: Any = create_model(
         f"{entity.__name__}Record", __base__=bases, __doc__=described.description, **narrowed
     )
-    return model
+    return cast("type[RecordTail]", model)

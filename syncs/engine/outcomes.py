@@ -201,4 +201,4 @@ def failed(error: LineshaftError) -> Ending:
 
 def count_attempt(pk: UUID) -> int:
     """Transient failures in a row of this run, with this one."""
-    return SyncRun.objects.filter(pk=pk).values_list(F("attempts") + 1, flat=True).get()
+    return int(SyncRun.objects.filter(pk=pk).values_list(F("attempts") + 1, flat=True).get())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import DataError, IntegrityError, connection, transaction
@@ -236,7 +237,7 @@ ORDER BY r.id"""
 
 def missing(scope: Scope, run_id: UUID, began: datetime) -> list[tuple[str, str]]:
     """Hex id and remote id of live records, written before the run began, that none of its pages showed."""
-    values = {
+    values: dict[str, Any] = {
         "connection": scope.connection_id,
         "entity": scope.entity,
         "began": began,

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from connections.models import Connection
 from core.errors import FieldError, ValidationFailedError
 from integrations.registry import get_connector
-from syncs.models import Sync
+from syncs.models import Sync, SyncRun
 
 DOCUMENT_HISTORY_DAYS = 90
 CHANGEABLE = ("enabled", "interval_seconds", "full_interval_seconds", "history_days")
@@ -62,7 +62,7 @@ def pause_sync(sync: Sync) -> None:
     """No more runs until resumed; one under way is asked to stop."""
     with transaction.atomic():
         Sync.objects.filter(pk=sync.pk).update(paused=True)
-        sync.runs.active().update(cancel_requested=True)
+        SyncRun.objects.filter(sync=sync).active().update(cancel_requested=True)
 
 
 def resume_sync(sync: Sync) -> None:

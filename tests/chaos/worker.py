@@ -69,7 +69,7 @@ def inside_copy(trap: Trap) -> None:
         trap.spring()
         original(self, data[middle:])
 
-    psycopg.Copy.write = write  # type: ignore[method-assign]
+    psycopg.Copy.write = write  # type: ignore[assignment, method-assign]
 
 
 POINTS: dict[str, Callable[[Trap], None]] = {

@@ -59,7 +59,7 @@ class Command(BaseCommand):
         self.stdout.write(dumps(result))
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, soft_wrap=True)  # commands are to be copied whole
 
     def _demo(self, port: int, *, once: bool) -> Body:
         with only_one():

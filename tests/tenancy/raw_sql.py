@@ -1,0 +1,109 @@
+"""Every function with SQL of its own, found in the source, and the scope each demands.
+
+django-scopes guards what goes through managers only. A function that writes SQL itself must therefore be told whose rows
+it works on, and stands here with that argument.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("config", "console", "syncs", "connections", "workspaces", "core")
+OPENERS = {"cursor", "raw", "extra", "RawSQL"}
+"""What SQL is written with: a cursor (execute, executemany and copy need one), and what puts SQL into a queryset."""
+
+WORKSPACE, CONNECTION, SCOPE, WORK_ROW = "workspace_id", "connection_id", "scope", "work row"
+"""`work row`: one row by id and, where it writes, by fence: whoever claimed it acts for its workspace alone."""
+
+DEMANDED: dict[str, tuple[str, tuple[str, ...]]] = {
+    # function: (whose rows, the arguments that say so)
+    "connections.services.budget.take_call": (CONNECTION, ("connection",)),
+    "connections.services.health._count_failure": (CONNECTION, ("connection",)),
+    "connections.services.health._is_open": (CONNECTION, ("connection",)),
+    "connections.services.health.let_probe_through": (CONNECTION, ("connection_id", "workspace_id")),
+    "connections.services.health.record_success": (CONNECTION, ("connection_id", "workspace_id")),
+    "core.leases.Lease.lock": (WORK_ROW, ("self",)),
+    "core.leases.Lease.renew": (WORK_ROW, ("self",)),
+    "core.leases.claim": (WORK_ROW, ("pk",)),
+    "syncs.engine.checkpoint.advance": (WORK_ROW, ("lease",)),
+    "syncs.engine.outcomes._tell_if_all_synced": (CONNECTION, ("run",)),
+    "syncs.engine.run._claim": (CONNECTION, ("run",)),
+    "syncs.engine.store.bury": (SCOPE, ("scope",)),
+    "syncs.engine.store.differing": (SCOPE, ("scope",)),
+    "syncs.engine.store.forget_quarantine": (SCOPE, ("scope",)),
+    "syncs.engine.store.is_empty": (SCOPE, ("scope",)),
+    "syncs.engine.store.mark_missing": (SCOPE, ("scope",)),
+    "syncs.engine.store.missed_before": (SCOPE, ("scope",)),
+    "syncs.engine.store.missing": (SCOPE, ("scope",)),
+    "syncs.engine.store.quarantine": (SCOPE, ("scope",)),
+    "syncs.engine.store.quarantined": (SCOPE, ("scope",)),
+    "syncs.engine.store.release_quarantine": (SCOPE, ("scope",)),
+    "syncs.engine.store.stored_raw": (SCOPE, ("scope",)),
+    "syncs.engine.store.write_staged": (SCOPE, ("scope",)),
+    "syncs.records.read_copy": (CONNECTION, ("workspace_id", "environment", "connection_id", "entity")),
+    "syncs.records.read_records": (CONNECTION, ("workspace_id", "connection_id", "entity")),
+    "workspaces.events._insert": (WORKSPACE, ("cause",)),
+}
+NO_SCOPE = {
+    "console.management.checkup._clock": "asks the database's clock",
+    "core.health._migrations_are_applied": "asks whether the database answers",
+    "core.leases.oldest_due_seconds": "one number over the whole installation, for the operator's health check",
+    "core.leases.take_due_for_hint": "the tick serves all workspaces; it answers ids, which name nothing to anybody",
+    "syncs.engine.outcomes.now": "asks the database's clock",
+    "syncs.engine.store.make_staging": "makes this session's empty table",
+    "syncs.engine.store.stage": "fills this session's own table, which write_staged moves into one scope",
+    "syncs.states.as_expression": "an expression over the row of a queryset, which has its scope; refers to that row's own",
+    "syncs.ticks.notice_mapping_changes": "the tick serves all workspaces; each sync is compared with its own mappings",
+}
+
+
+@cache
+def functions_with_sql() -> dict[str, ast.FunctionDef | ast.Module]:
+    """Dotted name -> where SQL is written. A module's own level stands under the module's name."""
+    found: dict[str, ast.FunctionDef | ast.Module] = {}
+    for room in ROOMS:
+        for path in sorted((ROOT / room).rglob("*.py")):
+            if "migrations" not in path.parts:
+                module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+                found.update(_in_module(module, ast.parse(path.read_text())))
+    return found
+
+
+def _in_module(module: str, tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.Module]]:
+    """Functions within functions count for the outermost, which has the arguments."""
+    stack: list[tuple[str, ast.AST, ast.FunctionDef | ast.Module]] = [(module, tree, tree)]
+    while stack:
+        name, node, owner = stack.pop()
+        for child in ast.iter_child_nodes(node):
+            named = isinstance(child, ast.ClassDef | ast.FunctionDef) and isinstance(owner, ast.Module)
+            inner = child if isinstance(child, ast.FunctionDef) and isinstance(owner, ast.Module) else owner
+            stack.append((f"{name}.{child.name}" if named else name, child, inner))  # type: ignore[attr-defined]
+            if isinstance(child, ast.Call) and _called(child.func) in OPENERS:
+                yield name, owner
+
+
+def _called(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def arguments_of(function: ast.FunctionDef) -> set[str]:
+    every = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    return {argument.arg for argument in every}
+
+
+def optional_arguments_of(function: ast.FunctionDef) -> set[str]:
+    """Those with a default: a caller who forgets one is not told."""
+    positional = [*function.args.posonlyargs, *function.args.args]
+    named = positional[len(positional) - len(function.args.defaults) :]
+    keyword = [a for a, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True) if default]
+    return {argument.arg for argument in [*named, *keyword]}
+
+
+def names_used_in(function: ast.FunctionDef) -> set[str]:
+    return {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
