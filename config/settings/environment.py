@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+NEEDED_IN_PRODUCTION = ("SECRET_KEY", "TOKEN_PEPPER", "ENCRYPTION_KEYS", "DATABASE_URL", "REDIS_URL")
+
 
 class Environment(BaseSettings):
     """The settings an operator can make. docs/guides/settings.md lists them with examples."""
@@ -17,40 +19,83 @@ class Environment(BaseSettings):
     model_config = SettingsConfigDict(case_sensitive=True, extra="ignore", env_ignore_empty=True)
 
     LINESHAFT_MODE: Literal["development", "production"] = Field(
-        "development", description="production demands every key and answers https only; development runs on loopback"
+        "development",
+        description="production demands every key and answers https only; development runs on loopback",
+        examples=["`production`"],
     )
-    SECRET_KEY: SecretStr | None = Field(None, description="Signs sessions; 50 or more random characters")
+    SECRET_KEY: SecretStr | None = Field(
+        None,
+        description="Signs sessions; 50 or more random characters",
+        examples=["the output of `python3 -c 'import secrets; print(secrets.token_urlsafe(60))'`"],
+    )
     TOKEN_PEPPER: SecretStr | None = Field(
-        None, description="Mixed into stored API token digests; 32 or more characters"
+        None,
+        description="Mixed into stored API token digests; 32 or more characters",
+        examples=["the output of `python3 -c 'import secrets; print(secrets.token_urlsafe(48))'`"],
     )
     ENCRYPTION_KEYS: SecretStr | None = Field(
-        None, description="Key ring: `id:base64 of 32 bytes`, comma separated; the first encrypts, all decrypt"
+        None,
+        description="Key ring: `id:base64 of 32 bytes`, comma separated; the first encrypts, all decrypt",
+        examples=["`k2:mXq…=,k1:9fT…=`"],
     )
     DATABASE_URL: str | None = Field(
-        None, description="postgresql://user:password@host:port/name, PostgreSQL 15 or newer"
+        None,
+        description="PostgreSQL 15 or newer; special characters in the parts are percent-encoded",
+        examples=["`postgresql://lineshaft:secret@db.internal:5432/lineshaft`"],
     )
-    REDIS_URL: str | None = Field(None, description="redis://:password@host:port/0")
-    ALLOWED_HOSTS: Annotated[list[str], NoDecode] = Field(["localhost", "127.0.0.1", "[::1]"])
-    PUBLIC_URL: str = Field("http://127.0.0.1:8000", description="Where users reach the platform")
+    REDIS_URL: str | None = Field(
+        None, description="Redis or Valkey; carries hints only", examples=["`redis://:secret@redis.internal:6379/0`"]
+    )
+    ALLOWED_HOSTS: Annotated[list[str], NoDecode] = Field(
+        ["localhost", "127.0.0.1", "[::1]"],
+        description="Host names the web process answers to, comma separated",
+        examples=["`lineshaft.example.com`"],
+    )
+    PUBLIC_URL: str = Field(
+        "http://127.0.0.1:8000",
+        description="Where users reach the platform",
+        examples=["`https://lineshaft.example.com`"],
+    )
     EGRESS_ALLOWED_NETWORKS: Annotated[list[str], NoDecode] = Field(
-        [], description="Networks (CIDR) connections may reach although they are not public, comma separated"
+        [],
+        description="Networks (CIDR) connections may reach although they are not public, comma separated",
+        examples=["`10.20.0.0/16,192.168.7.0/24`"],
     )
-    TRUSTED_PROXY_COUNT: int = Field(0, ge=0, le=5, description="Proxies in front whose X-Forwarded-For is believed")
-    LOG_FORMAT: Literal["console", "json"] = "json"
-    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    LINESHAFT_PROCESS: Literal["web", "other"] = Field("other", description="Set by the process itself")
-    DATABASE_POOL_SIZE: int = Field(8, ge=1, le=200, description="Connections a web process keeps at the most")
+    TRUSTED_PROXY_COUNT: int = Field(
+        0, ge=0, le=5, description="Proxies in front whose X-Forwarded-For is believed", examples=["`1`"]
+    )
+    LOG_FORMAT: Literal["console", "json"] = Field(
+        "json", description="json has one object a line; console is for people", examples=["`console`"]
+    )
+    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="The least severe lines that are written", examples=["`WARNING`"]
+    )
+    LINESHAFT_PROCESS: Literal["web", "other"] = Field(
+        "other", description="Set by the process itself: only web keeps a pool of database connections"
+    )
+    DATABASE_POOL_SIZE: int = Field(
+        8, ge=1, le=200, description="Database connections a web process keeps at the most", examples=["`16`"]
+    )
     SYNC_LEASE_MARGIN_SECONDS: int = Field(
-        30, ge=5, le=600, description="What a lease lasts beyond one call's time limit"
+        30, ge=5, le=600, description="What a lease lasts beyond one call's time limit, in seconds", examples=["`60`"]
     )
     SYNC_WORK_BUDGET_SECONDS: int = Field(
-        300, ge=1, le=480, description="How long a run keeps a worker before it re-queues"
+        300,
+        ge=1,
+        le=480,
+        description="How long a run keeps a worker before it re-queues, in seconds",
+        examples=["`120`"],
     )
     SYNC_RETRY_SECONDS: Annotated[list[float], NoDecode] = Field(
         [5, 15, 60, 180, 600],
-        description="Waits after transient failures within one run, comma separated; then it fails",
+        description="Waits after transient failures within one run, in seconds, comma separated; then it fails",
+        examples=["`10,60,600`"],
     )
-    REDIS_PREFIX: str = Field("", description="Prefix of queue names, so that several installations can share a Redis")
+    REDIS_PREFIX: str = Field(
+        "",
+        description="Prefix of queue names, so that several installations can share a Redis",
+        examples=["`plant-a-`"],
+    )
 
     @field_validator("ALLOWED_HOSTS", "EGRESS_ALLOWED_NETWORKS", "SYNC_RETRY_SECONDS", mode="before")
     @classmethod
@@ -67,8 +112,7 @@ class Environment(BaseSettings):
     @model_validator(mode="after")
     def _production_is_complete(self) -> Environment:
         if self.LINESHAFT_MODE == "production":
-            needed = ("SECRET_KEY", "TOKEN_PEPPER", "ENCRYPTION_KEYS", "DATABASE_URL", "REDIS_URL")
-            missing = [name for name in needed if getattr(self, name) is None]
+            missing = [name for name in NEEDED_IN_PRODUCTION if getattr(self, name) is None]
             if missing:
                 raise ValueError(f"production needs {', '.join(missing)}")
         return self

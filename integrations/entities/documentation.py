@@ -32,6 +32,8 @@ Every system's objects are served in these shapes, at `/api/v1/<path>`.
 - **Choices** say `unknown` when the source's value has no counterpart; the field with `remote_` before its name holds
   the source's own word.
 - A value the source does not have is null; a list is then empty.
+- The fields of the record itself are always there. Objects inside it, such as lines and addresses, leave out the fields
+  that the connection's mapping does not fill: read those as null.
 - `custom` holds what was mapped for one connection beside the unified fields.
 
 *Write* in the tables says what may be written where the system and the connection allow it; ask

@@ -76,7 +76,7 @@ class Compiled:
 
     spec: EntitySpec
     shape: Shape
-    custom: list[tuple[str, Mapper]]
+    custom: Shape
     created: Mapper
     updated: Mapper
     filters: list[tuple[str, bool]] = field(default_factory=list)  # name, is it a reference
@@ -84,7 +84,7 @@ class Compiled:
     def map(self, raw: Any) -> dict[str, Any]:
         """The unified fields and `custom`, in the entity's order. Errors: MappingError naming the field."""
         unified = self.shape.build(raw)
-        unified["custom"] = {name: get(raw) for name, get in self.custom} if self.custom else {}
+        unified["custom"] = self.custom.build(raw)
         return unified
 
     def filter_values(self, unified: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def compile_mapping(spec: EntitySpec, rows: Iterable[MappingRow], *, connection_
     return Compiled(
         spec=spec,
         shape=maker.shape(spec.fields, by_target, sparse=False),
-        custom=[(t[len(CUSTOM) :], maker.plain(row)) for t, row in by_target.items() if t.startswith(CUSTOM)],
+        custom=maker.custom({t[len(CUSTOM) :]: row for t, row in by_target.items() if t.startswith(CUSTOM)}),
         created=maker.moment(by_target.get("remote_created_at")),
         updated=maker.moment(by_target.get("remote_updated_at")),
         filters=[(f.name, f.kind == "reference") for f in spec.filterable],

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from core.errors import FieldError, ValidationFailedError
-from core.ids import derived_bytes, namespace_of
+from core.ids import derived_hex, namespace_of
 from integrations.entities import ENTITIES
 from integrations.entities.spec import FieldSpec
 from integrations.sdk import transforms
@@ -46,7 +47,7 @@ def empty_list(_raw: Any) -> list[Any]:
 
 @dataclass(frozen=True)
 class Plan:
-    """How one field is made. With `key` and `short` (text, number) the generated code does it without a call."""
+    """How one field is made. With `key` and `short` (text, number, plain) the generated code does it without a call."""
 
     name: str
     mapper: Mapper
@@ -84,16 +85,28 @@ class Shape:
         return built
 
 
-_TEXT = """    if {v}.__class__ is not str: {v} = None if {v} is None else text({v})
+_TEXT = """    if {v}.__class__ is int: {v} = str({v})
+    elif {v}.__class__ is not str: {v} = None if {v} is None else text({v})
+"""
+_PLAIN = """    if {v}.__class__ is Decimal: {v} = json_value({v})
 """
 _NUMBER = """    if {v}.__class__ is int: {v} = str({v})
     elif {v}.__class__ is not str or not is_number({v}): {v} = None if {v} is None else number({v})
 """
 
 
+_SHORT = {"text": _TEXT, "number": _NUMBER, "plain": _PLAIN}
+
+
 def generate(plans: list[Plan]) -> Callable[[Any], dict[str, Any]]:
     """One function that builds the whole object. Names and keys are quoted by repr; functions are passed, not written."""
-    names: dict[str, Any] = {"text": text, "number": number_text, "is_number": is_number}
+    names: dict[str, Any] = {
+        "text": text,
+        "number": number_text,
+        "is_number": is_number,
+        "json_value": json_value,
+        "Decimal": Decimal,
+    }
     lines, shown = [], []
     for position, plan in enumerate(plans):
         variable, expression = f"v{position}", f"v{position}"
@@ -103,7 +116,7 @@ def generate(plans: list[Plan]) -> Callable[[Any], dict[str, Any]]:
             expression = "[]"
         elif plan.key is not None and plan.short:
             lines.append(f"    {variable} = get({plan.key!r})\n")
-            lines.append((_TEXT if plan.short == "text" else _NUMBER).format(v=variable))
+            lines.append(_SHORT[plan.short].format(v=variable))
             expression = f"{variable} or None" if plan.short == "text" else variable
         else:
             names[f"f{position}"] = plan.mapper
@@ -133,9 +146,8 @@ class Maker:
 
     def _short_way(self, spec: FieldSpec, row: MappingRow) -> tuple[str | None, str]:
         """Key and kind of a field that is read from one key and needs no transform."""
-        if row.transforms or not row.source or (key := plain_key(row.source)) is None:
-            return None, ""
-        return key, SHORT_KINDS.get(spec.kind, "")
+        key = self._key(row)
+        return (key, SHORT_KINDS.get(spec.kind, "")) if key else (None, "")
 
     def field(self, spec: FieldSpec, row: MappingRow) -> Mapper:
         if spec.kind == "reference":
@@ -146,8 +158,16 @@ class Maker:
             return _then(self.value(row), self._object(spec, row))
         return _then(self.value(row), COERCE[spec.kind](spec))
 
-    def plain(self, row: MappingRow) -> Mapper:
-        return _then(self.value(row), json_value)
+    def custom(self, rows: Mapping[str, MappingRow]) -> Shape:
+        """The builder of `custom`: values as they are, by the names given."""
+        return Shape(
+            Plan(name, _then(self.value(row), json_value), *(self._key(row), "plain") if self._key(row) else (None, ""))
+            for name, row in rows.items()
+        )
+
+    def _key(self, row: MappingRow) -> str | None:
+        """The key of a row that is read from one key and needs no transform."""
+        return plain_key(row.source) if row.source and not row.transforms else None
 
     def moment(self, row: MappingRow | None) -> Mapper:
         if row is None:
@@ -165,13 +185,11 @@ class Maker:
     def reference(self, spec: FieldSpec, row: MappingRow) -> Mapper:
         target = ENTITIES[spec.target or ""].spec()
         namespace, prefix = namespace_of(self.connection_id, target.name), target.id_prefix + "_"
-        get_id = self.value(row)
-        get_name = compile_path(row.name_source) if row.name_source else None
+        get_both = _id_and_name(self.value(row), row)
         cache: dict[str, str] = {}
 
         def reference(raw: Any) -> dict[str, Any] | None:
-            found = get_id(raw)
-            name = get_name(raw) if get_name else None
+            found, name = get_both(raw)
             if name is not None and type(name) is not str:
                 name = str(name)
             if found is None or found == "":
@@ -181,7 +199,7 @@ class Maker:
             if shown is None:
                 if len(cache) >= _REFERENCE_CACHE:
                     cache.clear()
-                shown = cache[remote_id] = prefix + derived_bytes(namespace, remote_id).hex()
+                shown = cache[remote_id] = prefix + derived_hex(namespace, remote_id)
             return {"id": shown, "remote_id": remote_id, "name": name}
 
         return reference
@@ -208,6 +226,24 @@ class Maker:
                 errors=(FieldError("/rows", "UNKNOWN_TARGET", spec.name),),
             )
         return self.shape(spec.item, rows, sparse=True).build
+
+
+def _id_and_name(get_id: Mapper, row: MappingRow) -> Callable[[Any], tuple[Any, Any]]:
+    """Remote id and name of a reference; where both stand in one object, that is looked up once."""
+    if not row.name_source:
+        return lambda raw: (get_id(raw), None)
+    id_path, name_path = row.source.split("."), row.name_source.split(".")
+    if not row.transforms and len(id_path) == len(name_path) == 2 and id_path[0] == name_path[0] and all(name_path):
+        if plain_key(id_path[0]) and plain_key(id_path[1]) and plain_key(name_path[1]):
+            parent, id_key, name_key = id_path[0], id_path[1], name_path[1]
+
+            def both(raw: Any) -> tuple[Any, Any]:
+                found = raw.get(parent)
+                return (found.get(id_key), found.get(name_key)) if isinstance(found, dict) else (None, None)
+
+            return both
+    get_name = compile_path(row.name_source)
+    return lambda raw: (get_id(raw), get_name(raw))
 
 
 def _then(get: Mapper, convert: Mapper) -> Mapper:

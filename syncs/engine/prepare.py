@@ -14,14 +14,13 @@ import msgspec
 import orjson
 
 from core.errors import ValidationFailedError
-from core.ids import derived_bytes, namespace_of, show
+from core.ids import derived_hex, namespace_of, show
 from integrations.sdk.mapping import Compiled
 from integrations.sdk.transforms import MappingError
 
 MAX_REMOTE_ID_BYTES = 512
 # A NUL escape, but not an escaped backslash before plain "u0000".
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-_UPDATED = b',"remote_updated_at":'
 
 
 class Seen(NamedTuple):
@@ -80,7 +79,8 @@ class Prepared:
     def pack(self, pack: Callable[[bytes], bytes]) -> None:
         """Pack the rows for storing, once."""
         if not self.packed:
-            self.rows = [row._replace(body=pack(row.body), raw=pack(row.raw)) for row in self.rows]
+            # Named fields are read by position here: `_replace` costs three times as much.
+            self.rows = [Row(r[0], r[1], pack(r[2]), pack(r[3]), r[4], r[5], r[6], r[7], r[8]) for r in self.rows]
             self.packed = True
 
     @property
@@ -101,11 +101,12 @@ class Preparer:
         decode: Callable[[bytes], Any],
     ) -> None:
         self._namespace = namespace_of(connection_id, compiled.spec.name)
-        self._prefix = prefix + "_"
+        self._prefix = b'{"id":"' + prefix.encode() + b"_"
         self._compiled = compiled
         self._key = mapping_digest
         self._decode = decode
-        self._head = {"connection_id": show("con", connection_id), "entity": compiled.spec.name}
+        head = {"connection_id": show("con", connection_id), "entity": compiled.spec.name}
+        self._head = b'","' + orjson.dumps(head)[2:-1] + b',"remote_id":'
 
     def sight(self, records: Iterable[tuple[str, bytes]], unreadable: Iterable[tuple[str, bytes]] = ()) -> Sighted:
         """Tell a page's objects apart. An id that stands twice counts once, as it came last."""
@@ -140,14 +141,14 @@ class Preparer:
         namespace, key = self._namespace, self._key
         found: dict[str, Seen] = {}
         for remote_id, raw in records:
-            record_id = derived_bytes(namespace, remote_id).hex()
+            record_id = derived_hex(namespace, remote_id)
             found[record_id] = Seen(record_id, remote_id, raw, blake2b(raw, digest_size=16, key=key).digest())
         return list(found.values())
 
     def _nameless(self, reason: str, raw: bytes) -> Rejected:
         """An object without an id is told apart by its bytes."""
         name = "without id: " + blake2b(raw, digest_size=16).hexdigest()
-        return Rejected(derived_bytes(self._namespace, name).hex(), name, raw, "NO_REMOTE_ID", reason)
+        return Rejected(derived_hex(self._namespace, name), name, raw, "NO_REMOTE_ID", reason)
 
     def _map(self, item: Seen) -> Row | Rejected:
         try:
@@ -165,19 +166,29 @@ class Preparer:
         compiled = self._compiled
         unified = compiled.map(decoded)
         created, updated = compiled.created(decoded), compiled.updated(decoded)
-        head = {"id": self._prefix + item.id, **self._head, "remote_id": item.remote_id}
+        body = b"".join(
+            (
+                self._prefix,
+                item.id.encode(),
+                self._head,
+                orjson.dumps(item.remote_id),
+                b",",
+                orjson.dumps(unified, default=_plain)[1:-1],
+                b',"remote_created_at":',
+                orjson.dumps(created),
+            )
+        )
         # The change time stands last and outside the digest: a touch without a change is no change.
-        body = orjson.dumps({**head, **unified, "remote_created_at": created}, default=_plain)[:-1]
         return Row(
-            id=item.id,
-            remote_id=item.remote_id,
-            body=b"".join((body, _UPDATED, orjson.dumps(updated), b"}")),
-            raw=item.raw,
-            fingerprint=item.fingerprint,
-            digest=blake2b(body, digest_size=16).digest(),
-            filters=orjson.dumps(compiled.filter_values(unified), default=_plain),
-            remote_created_at=created,
-            remote_updated_at=updated,
+            item.id,
+            item.remote_id,
+            b"".join((body, b',"remote_updated_at":', orjson.dumps(updated), b"}")),
+            item.raw,
+            item.fingerprint,
+            blake2b(body, digest_size=16).digest(),
+            orjson.dumps(compiled.filter_values(unified), default=_plain),
+            created,
+            updated,
         )
 
 

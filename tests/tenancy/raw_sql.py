@@ -49,6 +49,7 @@ DEMANDED: dict[str, tuple[str, tuple[str, ...]]] = {
     "workspaces.events._insert": (WORKSPACE, ("cause",)),
 }
 NO_SCOPE = {
+    "console.running.only_one": "a lock of the whole installation, on no row",
     "console.management.checkup._clock": "asks the database's clock",
     "core.health._migrations_are_applied": "asks whether the database answers",
     "core.leases.oldest_due_seconds": "one number over the whole installation, for the operator's health check",
@@ -57,6 +58,7 @@ NO_SCOPE = {
     "syncs.engine.store.make_staging": "makes this session's empty table",
     "syncs.engine.store.stage": "fills this session's own table, which write_staged moves into one scope",
     "syncs.states.as_expression": "an expression over the row of a queryset, which has its scope; refers to that row's own",
+    "workspaces.tokens._read": "who calls is not known yet: one token by its public part, told only with its secret",
     "syncs.ticks.notice_mapping_changes": "the tick serves all workspaces; each sync is compared with its own mappings",
 }
 

@@ -195,7 +195,7 @@ def visit(
         text = response.content.decode()
         if not keep:
             transaction.set_rollback(True)
-    return Answer(response.status_code, text + response.get("Location", ""))
+    return Answer(response.status_code, text, response.get("Location", ""))
 
 
 def rows_made(world: World, person: Any, address: str, data: dict[str, Any], model: type[Any]) -> int:
