@@ -232,16 +232,15 @@ def _id_and_name(get_id: Mapper, row: MappingRow) -> Callable[[Any], tuple[Any, 
     """Remote id and name of a reference; where both stand in one object, that is looked up once."""
     if not row.name_source:
         return lambda raw: (get_id(raw), None)
-    id_path, name_path = row.source.split("."), row.name_source.split(".")
-    if not row.transforms and len(id_path) == len(name_path) == 2 and id_path[0] == name_path[0] and all(name_path):
-        if plain_key(id_path[0]) and plain_key(id_path[1]) and plain_key(name_path[1]):
-            parent, id_key, name_key = id_path[0], id_path[1], name_path[1]
+    parent, _, id_key = row.source.partition(".")
+    same, _, name_key = row.name_source.partition(".")
+    if not row.transforms and parent == same and plain_key(parent) and plain_key(id_key) and plain_key(name_key):
 
-            def both(raw: Any) -> tuple[Any, Any]:
-                found = raw.get(parent)
-                return (found.get(id_key), found.get(name_key)) if isinstance(found, dict) else (None, None)
+        def both(raw: Any) -> tuple[Any, Any]:
+            found = raw.get(parent)
+            return (found.get(id_key), found.get(name_key)) if isinstance(found, dict) else (None, None)
 
-            return both
+        return both
     get_name = compile_path(row.name_source)
     return lambda raw: (get_id(raw), get_name(raw))
 
