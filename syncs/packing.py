@@ -13,10 +13,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from random import randrange
 from uuid import UUID
 
 import zstandard
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 
 from core.errors import BugError
 from syncs.models import Record, RecordDictionary
@@ -25,6 +26,7 @@ LEVEL = 1
 DICTIONARY_BYTES = 16_384
 ENOUGH_SAMPLES = 200  # texts; fewer teach too little
 SAMPLES = 400
+FIRST_NUMBER = 32_768  # those below are reserved by the format
 # Given, these spare the library its search for better ones: 10 ms in place of 120, for 5 % in size.
 TRAINING = {"k": 1024, "d": 8}
 
@@ -49,21 +51,19 @@ def learn(texts: Sequence[bytes], *, workspace_id: UUID, connection_id: UUID, en
     if len(texts) < ENOUGH_SAMPLES:
         return None
     step = max(1, len(texts) // SAMPLES)
+    number = randrange(FIRST_NUMBER, 2**31)
     try:
-        made = zstandard.train_dictionary(DICTIONARY_BYTES, list(texts[::step]), **TRAINING)
+        made = zstandard.train_dictionary(DICTIONARY_BYTES, list(texts[::step]), dict_id=number, **TRAINING).as_bytes()
     except zstandard.ZstdError:
         return None  # texts too short or too alike to learn from: they pack well enough without
     try:
-        RecordDictionary.objects.create(
-            id=made.dict_id(),
-            workspace_id=workspace_id,
-            connection_id=connection_id,
-            entity=entity,
-            data=made.as_bytes(),
-        )
+        with transaction.atomic():
+            RecordDictionary.objects.create(
+                id=number, workspace_id=workspace_id, connection_id=connection_id, entity=entity, data=made
+            )
     except IntegrityError:
-        return None  # another connection drew the same number; the next run learns again
-    return Packer(made.as_bytes())
+        return None  # the number is taken; the next page draws another
+    return Packer(made)
 
 
 def unpack(packed: Iterable[bytes], *, connection_id: UUID) -> list[bytes]:
