@@ -17,8 +17,16 @@ PAGE = 500
 Body = dict[str, Any]
 
 
+class ApiError(CommandError):
+    """An answer other than 2xx, with what the API said."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
 class Api:
-    """Calls with one token. An answer other than 2xx is a CommandError that shows what the API said."""
+    """Calls with one token. Errors: ApiError; CommandError when there is no answer."""
 
     def __init__(self, address: str, token: str) -> None:
         self._host = urlsplit(address).netloc
@@ -55,5 +63,5 @@ class Api:
             raise CommandError(f"{method} {path}: {type(error).__name__}: {error}") from error
         if not 200 <= status < 300:
             detail = told.get("detail") or read.decode(errors="replace")[:500]
-            raise CommandError(f"{method} {path} answers {status}: {detail}")
+            raise ApiError(f"{method} {path} answers {status}: {detail}", status)
         return told

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from django.core.management.base import CommandError
 
-from console.demo.client import Api, Body
+from console.demo.client import Api, ApiError, Body
 
 SYSTEM, REFERENCE, NAME = "tryton", "demo", "Northmoor Beverages (Tryton)"
 PAGE_SIZE = 50
@@ -58,11 +59,23 @@ def expected_entities(api: Api) -> list[str]:
 
 
 def sync_again(api: Api, connection_id: str) -> None:
-    """Ask for a full run of each sync. One that waits for an ERP that was gone is not waited for."""
+    """Ask for a full run of each sync.
+
+    One left over from an earlier demo is cancelled first: it waits for an ERP that was gone, or its hint went with the
+    Redis of that demo, so that a worker would be told of it only a minute later.
+    """
     for sync in api.get("/syncs", connection=connection_id)["data"]:
         if sync["paused"]:
             api.post(f"/syncs/{sync['id']}/resume")
         run = api.post(f"/syncs/{sync['id']}/runs", {"mode": "full"})
-        if run["status"] == "waiting":
-            api.post(f"/sync-runs/{run['id']}/cancel")
+        if not run["is_new"] and run["status"] in ("queued", "waiting"):
+            _cancel(api, run["id"])
             api.post(f"/syncs/{sync['id']}/runs", {"mode": "full"})
+
+
+def _cancel(api: Api, run_id: str) -> None:
+    try:
+        api.post(f"/sync-runs/{run_id}/cancel")
+    except ApiError as error:
+        if error.status != HTTPStatus.CONFLICT:  # it has ended meanwhile
+            raise
