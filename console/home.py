@@ -83,7 +83,7 @@ def halts() -> list[Halt]:
     waiting = oldest_due_seconds(SyncRun)
     if waiting is not None and waiting > MAX_WAIT_SECONDS:
         message = f"A due run has waited {duration(waiting)} for a worker."
-        found.append(Halt(message, "celery -A config worker -Q sync"))
+        found.append(Halt(message, "python manage.py worker sync"))
     return found
 
 

@@ -15,7 +15,29 @@ from core.errors import FieldError, ValidationFailedError
 
 MAX_LENGTH, MAX_DEPTH, MAX_PIPES, MAX_NODES = 500, 12, 4, 60
 FUNCTIONS = frozenset(
-    ["abs", "avg", "ceil", "contains", "ends_with", "floor", "join", "keys", "length", "max", "min", "not_null", "reverse", "sort", "starts_with", "sum", "to_array", "to_number", "to_string", "type", "values"]
+    [
+        "abs",
+        "avg",
+        "ceil",
+        "contains",
+        "ends_with",
+        "floor",
+        "join",
+        "keys",
+        "length",
+        "max",
+        "min",
+        "not_null",
+        "reverse",
+        "sort",
+        "starts_with",
+        "sum",
+        "to_array",
+        "to_number",
+        "to_string",
+        "type",
+        "values",
+    ]
 )
 
 

@@ -122,7 +122,9 @@ class Event(models.Model):
     objects = scoped(EventQuerySet, workspace="workspace")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["workspace", "environment", "position"], name="one_event_per_position")]
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "environment", "position"], name="one_event_per_position")
+        ]
         indexes = [models.Index(fields=["created_at"], name="event_by_age")]
 
     def __str__(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -85,6 +85,11 @@ TEMPLATES = [
 ]
 
 
+CONNECTION_OPTIONS = frozenset(
+    {"sslmode", "sslrootcert", "sslcert", "sslkey", "target_session_attrs", "connect_timeout"}
+)
+
+
 def _database(url: str | None) -> dict[str, Any]:
     """Django's form of a postgresql:// URL. Without one, only commands that need no database work."""
     if url is None:
@@ -92,6 +97,12 @@ def _database(url: str | None) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in ("postgres", "postgresql") or not parts.path.strip("/"):
         raise ImproperlyConfigured("DATABASE_URL must look like postgresql://user:password@host:port/name")
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    if unknown := set(options) - CONNECTION_OPTIONS:
+        raise ImproperlyConfigured(
+            f"DATABASE_URL has options that are not known here: {', '.join(sorted(unknown))}."
+            f" There are {', '.join(sorted(CONNECTION_OPTIONS))}."
+        )
     web = ENVIRONMENT.LINESHAFT_PROCESS == "web"
     pool = {"pool": {"min_size": 1, "max_size": ENVIRONMENT.DATABASE_POOL_SIZE, "timeout": 10}}
     return {
@@ -106,6 +117,7 @@ def _database(url: str | None) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "ATOMIC_REQUESTS": False,
         "OPTIONS": {
+            **options,
             **(pool if web else {}),
             "application_name": "lineshaft",
             # A session that stands still inside a transaction is ended before those that wait for its locks give up:

@@ -100,7 +100,7 @@ class _Attempt:
             return
         account = self.signed_in.account
         self.passed("reachable", "The system answers.")
-        self.passed("signed_in", f"Signed in as {account}." if account else "Signed in.")
+        self.passed("signed_in", f"Signed in as {account.removesuffix('.')}." if account else "Signed in.")
         for entity in connector.resources():
             if not self._read(connection, connector, entity):
                 return

@@ -138,7 +138,7 @@ def _worker(client: Any) -> Finding:
     listening = sum(1 for one in clients if one.get("cmd") == "brpop")
     if listening:
         return Finding("worker", "ok", f"{listening} listening to the broker")
-    action = "Start one: `celery -A config worker -Q sync` (with REDIS_PREFIX before the name when it is set)."
+    action = "Start one for each queue, e.g. `manage.py worker sync`."
     return Finding("worker", "warn", "Nobody listens to the broker at this moment", action)
 
 

@@ -78,7 +78,5 @@ def _record_model(entity: type[Entity]) -> type[RecordTail]:
         "id": (own_id, Field(description=texts["id"])),
         "entity": (Literal[described.name], Field(description=texts["entity"])),
     }
-    model: Any = create_model(
-        f"{entity.__name__}Record", __base__=bases, __doc__=described.description, **narrowed
-    )
+    model: Any = create_model(f"{entity.__name__}Record", __base__=bases, __doc__=described.description, **narrowed)
     return cast("type[RecordTail]", model)

@@ -108,7 +108,7 @@ def test_home_says_what_to_start_when_nothing_moves(workspace: Workspace, erp_se
             workspace=workspace, connection=sync.connection, sync=sync, mode="full",
             due_at=timezone.now() - timedelta(seconds=90),
         )  # fmt: skip
-    assert "celery -A config worker" in words(client.get(STATUS))
+    assert "manage.py worker sync" in words(client.get(STATUS))
 
 
 def test_home_takes_the_same_queries_and_has_pages(

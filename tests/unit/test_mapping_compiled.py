@@ -21,11 +21,30 @@ scalars = st.one_of(
     st.integers(),
     st.floats(),
     st.text(max_size=8),
-    st.sampled_from(["12.50", "-3", "1e3", " 7 ", "2026-10-05", "2026-W01-1", "2026-03-01T08:00:00Z", "open", "pcs", ""]),
+    st.sampled_from(
+        ["12.50", "-3", "1e3", " 7 ", "2026-10-05", "2026-W01-1", "2026-03-01T08:00:00Z", "open", "pcs", ""]
+    ),
 )
-lines = st.fixed_dictionaries({}, optional=dict.fromkeys(("id", "position", "text", "quantity", "unit", "price"), scalars))
-values = st.one_of(scalars, st.lists(st.one_of(lines, scalars), max_size=3), st.dictionaries(st.text(max_size=3), scalars))
-KEYS = ["number", "text", "status", "vendor_id", "vendor_name", "currency", "total", "ordered_on", "notes", "lines", "created_at", "updated_at"]
+lines = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("id", "position", "text", "quantity", "unit", "price"), scalars)
+)
+values = st.one_of(
+    scalars, st.lists(st.one_of(lines, scalars), max_size=3), st.dictionaries(st.text(max_size=3), scalars)
+)
+KEYS = [
+    "number",
+    "text",
+    "status",
+    "vendor_id",
+    "vendor_name",
+    "currency",
+    "total",
+    "ordered_on",
+    "notes",
+    "lines",
+    "created_at",
+    "updated_at",
+]
 objects = st.one_of(st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, values)), scalars)
 
 
@@ -60,7 +79,8 @@ def test_lines_when_the_mapping_does_not_fill_a_field_then_it_is_left_out_but_th
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [("2026-10-05", "2026-10-05"), ("2026-10-05T22:00:00Z", "2026-10-05"), ("2026-W01-1", "2025-12-29")]
+    ("value", "shown"),
+    [("2026-10-05", "2026-10-05"), ("2026-10-05T22:00:00Z", "2026-10-05"), ("2026-W01-1", "2025-12-29")],
 )
 def test_date_when_written_otherwise_then_it_is_shown_as_a_day(compiled: Compiled, value: str, shown: str) -> None:
     assert compiled.map({"ordered_on": value})["order_date"] == shown

@@ -176,14 +176,18 @@ def test_review_when_a_suspect_came_back_meanwhile_then_deleting_spares_it(conne
     kept = {number: erp_server.orders[str(number)] for number in range(1001, 1021)}
     erp_server.delete("orders", *map(str, kept))
     run = run_sync(sync, "full")
-    erp_server.put("orders", {**kept[1001], "notes": "back again", "updated_at": None} | {"updated_at": "2027-01-01T00:00:00Z"})
+    erp_server.put(
+        "orders", {**kept[1001], "notes": "back again", "updated_at": None} | {"updated_at": "2027-01-01T00:00:00Z"}
+    )
     run_sync(sync)
     with scopes_disabled():
         review_run(run, Review.DELETED, by="test")
     assert len(copy_of(sync).deleted) == 19 and "1001" in copy_of(sync).live
 
 
-def test_full_when_entity_cannot_be_read_alone_then_two_runs_in_a_row_delete(connection, erp_server, monkeypatch, erp_connector):  # noqa: F811
+def test_full_when_entity_cannot_be_read_alone_then_two_runs_in_a_row_delete(
+    connection, erp_server, monkeypatch, erp_connector
+):  # noqa: F811
     from dataclasses import replace
 
     monkeypatch.setattr(erp_connector, "vendors", replace(erp_connector.vendors, detail=""))
@@ -367,7 +371,9 @@ def test_mapping_when_a_row_changes_then_a_remap_without_a_call_and_events_for_w
     assert run_sync(sync, "full").updated_count == 0
 
 
-def test_connector_when_its_declaration_changes_then_a_new_mapping_version_and_a_remap(connection, erp_server, erp_connector, monkeypatch):  # noqa: F811
+def test_connector_when_its_declaration_changes_then_a_new_mapping_version_and_a_remap(
+    connection, erp_server, erp_connector, monkeypatch
+):  # noqa: F811
     from dataclasses import replace
 
     from connections.services import effective_mapping, ensure_default_mapping
