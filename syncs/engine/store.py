@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from struct import Struct
 from typing import Any
 from uuid import UUID
 
@@ -19,14 +20,14 @@ from syncs.packing import unpack
 
 STAGING = """CREATE TEMP TABLE IF NOT EXISTS sync_staging (
     id uuid, remote_id text, body bytea, raw bytea, fingerprint bytea, unified_digest bytea, filters jsonb,
-    remote_created_at timestamptz, remote_updated_at timestamptz)
+    remote_created_at text, remote_updated_at text)
     ON COMMIT DELETE ROWS"""
-COPY = "COPY sync_staging FROM STDIN"
+COPY = "COPY sync_staging FROM STDIN (FORMAT binary)"
 REFUSALS = (DataError, IntegrityError)
 WRITE = """WITH written AS (
     INSERT INTO syncs_record AS r (id, workspace_id, connection_id, entity, remote_id, version, changed_at, written_at,
         remote_created_at, remote_updated_at, body, raw, fingerprint, unified_digest, filters, last_change, run_id)
-    SELECT s.id, %s, %s, %s, s.remote_id, 1, clock.now, clock.now, s.remote_created_at, s.remote_updated_at,
+    SELECT s.id, %s, %s, %s, s.remote_id, 1, clock.now, clock.now, s.remote_created_at::timestamptz, s.remote_updated_at::timestamptz,
         s.body, s.raw, s.fingerprint, s.unified_digest, s.filters, 'created', %s
     FROM sync_staging s, (SELECT clock_timestamp() AS now) AS clock ORDER BY s.id
     ON CONFLICT (id) DO UPDATE SET
@@ -98,34 +99,48 @@ def make_staging() -> None:
 
 def stage(rows: Iterable[Row]) -> None:
     """COPY rows into this session's staging table, which is empty again after the transaction."""
-    lines = bytearray()
+    parts = [_SIGNATURE]
     for row in rows:
-        created, updated = row.remote_created_at, row.remote_updated_at
-        lines += b"\t".join(
-            (
-                row.id.encode(),
-                _escaped(row.remote_id.encode()),
-                b"\\\\x" + row.body.hex().encode(),
-                b"\\\\x" + row.raw.hex().encode(),
-                b"\\\\x" + row.fingerprint.hex().encode(),
-                b"\\\\x" + row.digest.hex().encode(),
-                _escaped(row.filters),
-                created.encode() if created else b"\\N",
-                updated.encode() if updated else b"\\N",
-            )
+        remote_id = row.remote_id.encode()
+        parts += (
+            _ROW_AND_ID,
+            bytes.fromhex(row.id),
+            _size(len(remote_id)),
+            remote_id,
+            _size(len(row.body)),
+            row.body,
+            _size(len(row.raw)),
+            row.raw,
+            _SIXTEEN,
+            row.fingerprint,
+            _SIXTEEN,
+            row.digest,
+            _size(len(row.filters) + 1),
+            _JSONB,
+            row.filters,
+            _text(row.remote_created_at),
+            _text(row.remote_updated_at),
         )
-        lines += b"\n"
+    parts.append(_END)
     with connection.cursor() as cursor, cursor.copy(COPY) as copy:
-        copy.write(lines)
+        copy.write(b"".join(parts))
 
 
-def _escaped(value: bytes) -> bytes:
-    """A value in COPY's text form. Rendered JSON has no control characters; what upstream sent may."""
-    if b"\\" in value:
-        value = value.replace(b"\\", b"\\\\")
-    if b"\n" in value or b"\t" in value or b"\r" in value:
-        value = value.replace(b"\n", b"\\n").replace(b"\t", b"\\t").replace(b"\r", b"\\r")
-    return value
+# COPY's binary form (PostgreSQL documentation, "COPY", File Formats): each field is its size in four bytes, then its
+# bytes; the size -1 is null. Measured: a third less time than the text form, here and in PostgreSQL.
+_size = Struct(">i").pack
+_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + _size(0) + _size(0)
+_SIXTEEN, _NULL = _size(16), _size(-1)
+_ROW_AND_ID = Struct(">h").pack(9) + _SIXTEEN
+_JSONB = b"\x01"  # the version of jsonb's binary form
+_END = b"\xff\xff"
+
+
+def _text(value: str | None) -> bytes:
+    if value is None:
+        return _NULL
+    encoded = value.encode()
+    return _size(len(encoded)) + encoded
 
 
 def write_staged(scope: Scope, run_id: UUID) -> Written:

@@ -59,7 +59,7 @@ class Walk:
         # Nothing stored to compare with: everything is mapped at once, in the thread that fetches.
         self.copy_is_empty = store.is_empty(self.scope)
         # The fetching thread packs too, with a packer of its own: none may be used by two threads at once.
-        self.pack: Callable[[bytes], bytes] | None = None
+        self.pack: Callable[[list[bytes]], list[bytes]] | None = None
 
     # --- upstream -----------------------------------------------------------------------------------------------
 

@@ -1,7 +1,5 @@
 """What a person does first, in a real browser: sign in, connect a system, see it sync."""
 
-# ruff: noqa: F811 (fixtures are imported)
-
 from __future__ import annotations
 
 import re

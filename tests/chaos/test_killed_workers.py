@@ -28,7 +28,7 @@ def chaos_connector(settings: Any) -> None:
 
 
 @pytest.fixture
-def sync(erp_server: TestErpServer) -> Sync:  # noqa: F811
+def sync(erp_server: TestErpServer) -> Sync:
     erp_server.page_size = 10
     return sync_of(connect(erp_server, page_size=10))
 
@@ -94,7 +94,7 @@ def check_outcome(sync: Sync, mode: str) -> None:
         ("full", "after_sweep", "1"),
     ],
 )
-def test_worker_when_killed_then_the_next_one_ends_as_if_undisturbed(sync, erp_server, mode, point, occurrence):  # noqa: F811
+def test_worker_when_killed_then_the_next_one_ends_as_if_undisturbed(sync, erp_server, mode, point, occurrence):
     prepare(erp_server, sync, mode)
     run = request(sync, mode)
     process = processes.worker(run.pk, point, "SIGKILL", occurrence)
@@ -115,7 +115,7 @@ def test_worker_when_killed_then_the_next_one_ends_as_if_undisturbed(sync, erp_s
     check_outcome(sync, mode)
 
 
-def test_worker_when_killed_inside_a_fetch_then_the_next_one_ends_as_if_undisturbed(sync, erp_server):  # noqa: F811
+def test_worker_when_killed_inside_a_fetch_then_the_next_one_ends_as_if_undisturbed(sync, erp_server):
     prepare(erp_server, sync, "initial")
     run = request(sync, "initial")
     process = processes.worker(run.pk)
@@ -143,7 +143,7 @@ def test_worker_when_killed_inside_a_fetch_then_the_next_one_ends_as_if_undistur
 
 
 @pytest.mark.parametrize("point", ["before_page", "inside_copy", "holding_locks"])
-def test_worker_when_frozen_past_its_lease_then_it_neither_writes_nor_blocks_the_next(sync, erp_server, point):  # noqa: F811
+def test_worker_when_frozen_past_its_lease_then_it_neither_writes_nor_blocks_the_next(sync, erp_server, point):
     """A worker that holds row locks is ended by the database within ten seconds; the next waits no longer."""
     prepare(erp_server, sync, "initial")
     run = request(sync, "initial")

@@ -72,7 +72,7 @@ class Watcher(threading.Thread):
 
 def test_syncs_when_workers_die_and_redis_is_emptied_then_nothing_is_lost_doubled_or_misnumbered(
     chaos_connector: None,
-    erp_server: TestErpServer,  # noqa: F811
+    erp_server: TestErpServer,
 ) -> None:
     erp_server.page_size = 10
     erp_server.add_orders(ORDERS)

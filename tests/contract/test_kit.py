@@ -12,7 +12,7 @@ class TestRestContract(ConnectorContract):
     connector = TestErp
 
     @pytest.fixture
-    def subject(self, erp_server: TestErpServer) -> Subject:  # noqa: F811
+    def subject(self, erp_server: TestErpServer) -> Subject:
         erp_server.add_orders(120)
         erp_server.add_orders(5, first=5001, status="done")
         erp_server.add_vendors(60)

@@ -205,7 +205,7 @@ def test_reference_to_a_record_of_somebody_else_is_not_expanded(world: World) ->
     with scopes_disabled():
         body = json.loads(body_of(order))
         body["vendor"] = {"id": f"ven_{foreign.pk.hex}", "remote_id": "77", "name": "Ours"}
-        Record.objects.filter(pk=order.pk).update(body=PACKER.pack(orjson.dumps(body)))
+        Record.objects.filter(pk=order.pk).update(body=PACKER.pack([orjson.dumps(body)])[0])
     stranger = outsiders(world)[0]
     for address in ("purchase-orders", f"purchase-orders/{shown('po', order)}"):
         headers = {"X-Connection-Id": own.shown_id}

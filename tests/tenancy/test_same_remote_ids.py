@@ -1,6 +1,5 @@
 """Two workspaces with the same system, the same objects and the same ids there: nothing of one ever touches the other."""
 
-# ruff: noqa: F811 (fixtures are imported)
 from __future__ import annotations
 
 from typing import Any

@@ -1,7 +1,5 @@
 """The screens of connections: added in two steps, changed, tried out, mapped, paused and ended."""
 
-# ruff: noqa: F811 (fixtures are imported)
-
 from __future__ import annotations
 
 import json

@@ -1,7 +1,5 @@
 """The home page: all connections of a person at a glance, worst first."""
 
-# ruff: noqa: F811 (fixtures are imported)
-
 from __future__ import annotations
 
 from datetime import timedelta

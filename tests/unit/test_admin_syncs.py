@@ -1,7 +1,5 @@
 """The screens of syncs, runs, records and quarantine."""
 
-# ruff: noqa: F811 (fixtures are imported)
-
 from __future__ import annotations
 
 from datetime import timedelta

@@ -62,14 +62,14 @@ def fail(connection: Connection, settings: Any) -> None:
     assert run_sync(sync_of(connection)).status == "failed"
 
 
-def test_wrong_password(workspace, erp_server, admin_client, settings) -> None:  # noqa: F811
+def test_wrong_password(workspace, erp_server, admin_client, settings) -> None:
     connection = connect(erp_server, workspace=workspace, api_key="wrong")
     fail(connection, settings)
     error = shown_everywhere(connection, admin_client)
     assert (error["code"], error["who_must_act"]) == ("AUTHENTICATION_FAILED", "customer")
 
 
-def test_unreachable_host(workspace, erp_server, admin_client, settings) -> None:  # noqa: F811
+def test_unreachable_host(workspace, erp_server, admin_client, settings) -> None:
     erp_server.stop()
     connection = connect(erp_server, workspace=workspace)
     fail(connection, settings)
@@ -77,7 +77,7 @@ def test_unreachable_host(workspace, erp_server, admin_client, settings) -> None
     assert (error["code"], error["who_must_act"]) == ("CONNECTION_REFUSED", "source")
 
 
-def test_refused_private_address_names_the_setting(workspace, erp_server, admin_client, settings) -> None:  # noqa: F811
+def test_refused_private_address_names_the_setting(workspace, erp_server, admin_client, settings) -> None:
     settings.EGRESS_ALLOWED_NETWORKS = []
     connection = connect(erp_server, workspace=workspace)
     fail(connection, settings)
@@ -97,7 +97,7 @@ def test_certificate_nobody_trusts(workspace, tls_server, admin_client, settings
     ("fault", "code"),
     [("html", "UNEXPECTED_ANSWER"), ("truncated", "ANSWER_CUT_OFF"), ("http_403", "PERMISSION_DENIED")],
 )
-def test_unusable_answers(workspace, erp_server, admin_client, settings, fault, code) -> None:  # noqa: F811
+def test_unusable_answers(workspace, erp_server, admin_client, settings, fault, code) -> None:
     erp_server.add_orders(3)
     erp_server.fail(fault, on="/orders")
     connection = connect(erp_server, workspace=workspace)
@@ -105,7 +105,7 @@ def test_unusable_answers(workspace, erp_server, admin_client, settings, fault, 
     assert shown_everywhere(connection, admin_client)["code"] == code
 
 
-def test_bad_rows_are_named_and_the_good_ones_arrive(workspace, erp_server, admin_client) -> None:  # noqa: F811
+def test_bad_rows_are_named_and_the_good_ones_arrive(workspace, erp_server, admin_client) -> None:
     erp_server.add_orders(9)
     connection = connect(erp_server, workspace=workspace)
     erp_server.fail("nul", on="/orders")

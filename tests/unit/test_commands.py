@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 @pytest.fixture
-def connection(erp_server: TestErpServer) -> Connection:  # noqa: F811
+def connection(erp_server: TestErpServer) -> Connection:
     return connect(erp_server)
 
 
@@ -49,7 +49,7 @@ def runs_of(*arguments: str) -> list[dict[str, Any]]:
 # --- sync ------------------------------------------------------------------------------------------------------------
 
 
-def test_sync_when_inline_then_every_entity_is_copied_here(connection, erp_server):  # noqa: F811
+def test_sync_when_inline_then_every_entity_is_copied_here(connection, erp_server):
     erp_server.add_orders(3)
     erp_server.add_vendors(2)
     runs = runs_of(con(connection), "--inline")
@@ -60,7 +60,7 @@ def test_sync_when_inline_then_every_entity_is_copied_here(connection, erp_serve
     assert {r["trigger"] for r in runs} == {"command"} and {r["triggered_by"] for r in runs} == {"manage.py sync"}
 
 
-def test_sync_when_named_with_an_entity_and_mode_then_only_that(connection, erp_server):  # noqa: F811
+def test_sync_when_named_with_an_entity_and_mode_then_only_that(connection, erp_server):
     erp_server.add_vendors(2)
     run_sync(sync_of(connection, "vendor"))
     (only,) = runs_of("Plant 1", "--entity", "vendor", "--mode", "full", "--inline")
@@ -75,7 +75,7 @@ def test_sync_when_only_requested_then_the_runs_are_queued(connection):
     assert {r["status"] for r in runs_of(con(connection))} == {"queued"}  # the same runs again
 
 
-def test_sync_when_waiting_then_until_the_worker_is_done(connection, erp_server):  # noqa: F811
+def test_sync_when_waiting_then_until_the_worker_is_done(connection, erp_server):
     erp_server.add_orders(2)
     answers: list[list[dict[str, Any]]] = []
 
@@ -98,7 +98,7 @@ def test_sync_when_waiting_then_until_the_worker_is_done(connection, erp_server)
     assert [(r["status"], r["counts"]["created"]) for r in answers[0]] == [("completed", 2)]
 
 
-def test_sync_when_a_run_fails_then_exit_code_1_and_the_reason(connection, erp_server):  # noqa: F811
+def test_sync_when_a_run_fails_then_exit_code_1_and_the_reason(connection, erp_server):
     erp_server.fail("http_403", on="/orders")
     out = io.StringIO()
     with pytest.raises(CommandError, match="1 of 2 runs did not complete"):
@@ -106,7 +106,7 @@ def test_sync_when_a_run_fails_then_exit_code_1_and_the_reason(connection, erp_s
     assert "failed" in out.getvalue() and "completed" in out.getvalue()
 
 
-def test_sync_when_it_cannot_be_then_the_reason(connection, erp_server):  # noqa: F811
+def test_sync_when_it_cannot_be_then_the_reason(connection, erp_server):
     with pytest.raises(CommandError, match="no connection 'Nowhere'"):
         run("sync", "Nowhere")
     with pytest.raises(CommandError, match="test-erp has no asset"):
@@ -120,7 +120,7 @@ def test_sync_when_it_cannot_be_then_the_reason(connection, erp_server):  # noqa
         run("sync", con(connection))
 
 
-def test_sync_when_on_a_terminal_then_bars_move_beside_the_work(connection, erp_server, monkeypatch, capsys):  # noqa: F811
+def test_sync_when_on_a_terminal_then_bars_move_beside_the_work(connection, erp_server, monkeypatch, capsys):
     erp_server.add_orders(30)
     erp_server.page_size = 10
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -133,7 +133,7 @@ def test_sync_when_on_a_terminal_then_bars_move_beside_the_work(connection, erp_
 # --- sync_status -----------------------------------------------------------------------------------------------------
 
 
-def test_sync_status_when_json_then_what_the_api_answers(connection, erp_server):  # noqa: F811
+def test_sync_status_when_json_then_what_the_api_answers(connection, erp_server):
     erp_server.add_orders(2)
     run_sync(sync_of(connection))
     client = api(make_token(connection.workspace)[1])
@@ -146,7 +146,7 @@ def test_sync_status_when_json_then_what_the_api_answers(connection, erp_server)
         run("sync_status", "--workspace", "nowhere")
 
 
-def test_sync_status_when_shown_then_a_row_for_each_entity(connection, erp_server):  # noqa: F811
+def test_sync_status_when_shown_then_a_row_for_each_entity(connection, erp_server):
     erp_server.fail("http_403", on="/vendors")
     for entity in ("purchase_order", "vendor"):
         run_sync(sync_of(connection, entity))

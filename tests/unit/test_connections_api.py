@@ -1,6 +1,5 @@
 """The endpoints of systems, connections and mappings: who sees what, what is told, what never is."""
 
-# ruff: noqa: F811 - fixtures are imported
 from __future__ import annotations
 
 import json

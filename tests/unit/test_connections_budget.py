@@ -1,6 +1,5 @@
 """The request budget: never more than the limit, whoever asks, and a share kept for operations."""
 
-# ruff: noqa: F811 - fixtures are imported
 from __future__ import annotations
 
 import threading

@@ -1,6 +1,5 @@
 """The circuit, offline and back, and the need to sign in again: each told once, whoever meets it."""
 
-# ruff: noqa: F811 - fixtures are imported
 from __future__ import annotations
 
 import threading

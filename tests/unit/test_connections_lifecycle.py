@@ -1,6 +1,5 @@
 """Making, changing, trying out and ending connections, against a real server."""
 
-# ruff: noqa: F811 - fixtures are imported
 from __future__ import annotations
 
 import logging

@@ -1,6 +1,5 @@
 """Which mapping is in force, its versions, and what is refused."""
 
-# ruff: noqa: F811 - fixtures are imported
 from __future__ import annotations
 
 import threading

@@ -1,7 +1,5 @@
 """Opening a connection's connector: what it needs, what it refuses, and that its secrets stay inside."""
 
-# ruff: noqa: F811 - fixtures are imported
-
 from __future__ import annotations
 
 import ssl

@@ -67,7 +67,7 @@ def test_every_event_type_and_scope_is_told() -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("erp_connector")
 def test_follower_of_the_events_guide_sees_each_change_once(
-    erp_server: TestErpServer,  # noqa: F811
+    erp_server: TestErpServer,
     live_server: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -26,7 +26,7 @@ ORDERS = "/api/v1/purchase-orders"
 
 
 @pytest.fixture
-def connection(erp_server: TestErpServer) -> Connection:  # noqa: F811
+def connection(erp_server: TestErpServer) -> Connection:
     return connect(erp_server)
 
 
@@ -68,7 +68,7 @@ def code_of(response: Any) -> tuple[int, str]:
 # --- what a page holds -----------------------------------------------------------------------------------------------
 
 
-def test_list_when_synced_then_records_are_as_the_schema_says(client, connection, erp_server):  # noqa: F811
+def test_list_when_synced_then_records_are_as_the_schema_says(client, connection, erp_server):
     erp_server.add_orders(3)
     sync = sync_of(connection)
     run_sync(sync)
@@ -97,7 +97,7 @@ def test_list_when_never_synced_then_empty_and_says_so(client, connection):
     assert page_of(client)["meta"] == {"data_as_of": None, "sync_status": "never_synced"}
 
 
-def test_list_when_rows_change_while_paging_then_none_is_missed(client, connection, erp_server):  # noqa: F811
+def test_list_when_rows_change_while_paging_then_none_is_missed(client, connection, erp_server):
     erp_server.add_orders(250)
     sync = sync_of(connection)
     run_sync(sync)
@@ -120,7 +120,7 @@ def test_list_when_rows_change_while_paging_then_none_is_missed(client, connecti
     assert versions[changed] == 2 and versions[ahead] == 2
 
 
-def test_list_when_the_page_is_full_and_the_last_then_no_cursor(client, connection, erp_server):  # noqa: F811
+def test_list_when_the_page_is_full_and_the_last_then_no_cursor(client, connection, erp_server):
     erp_server.add_orders(4)
     run_sync(sync_of(connection))
     page = page_of(client, limit=2)
@@ -128,7 +128,7 @@ def test_list_when_the_page_is_full_and_the_last_then_no_cursor(client, connecti
     assert len(page["data"]) == 2 and page["next_cursor"] is None
 
 
-def test_list_when_the_text_is_not_ascii_then_it_comes_through(client, connection, erp_server):  # noqa: F811
+def test_list_when_the_text_is_not_ascii_then_it_comes_through(client, connection, erp_server):
     erp_server.add_orders(1, text='Dichtung „Ø 45" \\ 日本 😀 }')
     run_sync(sync_of(connection))
     assert page_of(client)["data"][0]["description"] == 'Dichtung „Ø 45" \\ 日本 😀 }'
@@ -138,7 +138,7 @@ def test_list_when_the_text_is_not_ascii_then_it_comes_through(client, connectio
 
 
 @pytest.fixture
-def varied(connection: Connection, erp_server: TestErpServer) -> Connection:  # noqa: F811
+def varied(connection: Connection, erp_server: TestErpServer) -> Connection:
     erp_server.add_orders(2, status="open", ordered_on="2026-10-01")
     erp_server.add_orders(1, first=1003, status="draft", ordered_on="2026-10-05", vendor_id="8")
     erp_server.add_orders(1, first=1004, status="done", ordered_on="2026-10-09", vendor_id="9")
@@ -178,7 +178,7 @@ def test_list_when_filtered_by_our_id_of_a_reference_then_it_is_found(varied, cl
     assert remote_ids(page_of(client, vendor=record["vendor"]["id"])) == ["1003"]
 
 
-def test_list_when_filtered_by_times_then_later_ones_only(varied, client, erp_server):  # noqa: F811
+def test_list_when_filtered_by_times_then_later_ones_only(varied, client, erp_server):
     records = page_of(client)["data"]
     middle = records[1]["changed_at"]
     later = [record["remote_id"] for record in records if record["changed_at"] > middle]
@@ -215,7 +215,7 @@ def test_list_when_a_parameter_cannot_be_read_then_400(client, connection):
         assert code_of(client.get(f"{ORDERS}?{query}")) == (400, code), query
 
 
-def test_list_when_a_cursor_meets_other_filters_or_lists_then_400(varied, client, erp_server):  # noqa: F811
+def test_list_when_a_cursor_meets_other_filters_or_lists_then_400(varied, client, erp_server):
     cursor = page_of(client, limit=1)["next_cursor"]
     assert code_of(client.get(ORDERS, {"cursor": cursor, "status": "ordered"})) == (400, "INVALID_CURSOR")
     assert code_of(client.get("/api/v1/vendors", {"cursor": cursor})) == (400, "INVALID_CURSOR")
@@ -223,7 +223,7 @@ def test_list_when_a_cursor_meets_other_filters_or_lists_then_400(varied, client
     assert code_of(client_of(other).get(ORDERS, {"cursor": cursor})) == (400, "INVALID_CURSOR")
 
 
-def test_list_when_the_source_deleted_then_tombstones_on_request_only(client, connection, erp_server):  # noqa: F811
+def test_list_when_the_source_deleted_then_tombstones_on_request_only(client, connection, erp_server):
     erp_server.add_orders(3)
     sync = sync_of(connection)
     run_sync(sync)
@@ -241,7 +241,7 @@ def test_list_when_the_source_deleted_then_tombstones_on_request_only(client, co
 # --- beside and inside the record ------------------------------------------------------------------------------------
 
 
-def test_include_raw_when_asked_then_the_object_as_it_came(client, connection, erp_server):  # noqa: F811
+def test_include_raw_when_asked_then_the_object_as_it_came(client, connection, erp_server):
     erp_server.add_orders(1, extra={"deep": [1, {"ß": None}]})
     run_sync(sync_of(connection))
     (record,) = page_of(client, include="raw")["data"]
@@ -249,7 +249,7 @@ def test_include_raw_when_asked_then_the_object_as_it_came(client, connection, e
     assert client.get(f"{ORDERS}/{record['id']}", {"include": "raw"}).json() == record
 
 
-def test_expand_when_the_target_is_copied_then_the_whole_record(client, connection, erp_server):  # noqa: F811
+def test_expand_when_the_target_is_copied_then_the_whole_record(client, connection, erp_server):
     erp_server.add_vendors(7)
     erp_server.add_orders(2)
     erp_server.add_orders(1, first=1003, vendor_id="99")
@@ -273,7 +273,7 @@ def test_expand_when_the_target_is_copied_then_the_whole_record(client, connecti
     assert page_of(client, remote_id="1001", expand="vendor")["data"] == [plain["1001"]]
 
 
-def test_detail_when_the_version_is_known_then_304(client, connection, erp_server):  # noqa: F811
+def test_detail_when_the_version_is_known_then_304(client, connection, erp_server):
     erp_server.add_orders(1)
     sync = sync_of(connection)
     run_sync(sync)
@@ -293,7 +293,7 @@ def test_detail_when_the_version_is_known_then_304(client, connection, erp_serve
 # --- who may see it --------------------------------------------------------------------------------------------------
 
 
-def test_workspace_token_when_no_connection_is_named_then_400_else_its_records(connection, erp_server):  # noqa: F811
+def test_workspace_token_when_no_connection_is_named_then_400_else_its_records(connection, erp_server):
     erp_server.add_orders(1)
     run_sync(sync_of(connection))
     client = client_of(connection, connection_id=None)
@@ -303,7 +303,7 @@ def test_workspace_token_when_no_connection_is_named_then_400_else_its_records(c
     assert remote_ids(response.json()) == ["1001"]
 
 
-def test_cursor_when_the_connection_is_named_in_another_way_then_it_goes_on(connection, erp_server):  # noqa: F811
+def test_cursor_when_the_connection_is_named_in_another_way_then_it_goes_on(connection, erp_server):
     erp_server.add_orders(3)
     run_sync(sync_of(connection))
     client = client_of(connection, connection_id=None)
@@ -312,7 +312,7 @@ def test_cursor_when_the_connection_is_named_in_another_way_then_it_goes_on(conn
     assert len(rest.json()["data"]) == 1
 
 
-def test_foreign_records_when_asked_for_then_404(connection, erp_server):  # noqa: F811
+def test_foreign_records_when_asked_for_then_404(connection, erp_server):
     erp_server.add_orders(1)
     run_sync(sync_of(connection))
     path = f"{ORDERS}/{order_id(connection, '1001')}"
@@ -341,7 +341,7 @@ def test_entity_when_the_system_lacks_it_then_422_and_never_an_empty_list(client
         assert code_of(client.get(path)) == (422, "OPERATION_NOT_SUPPORTED")
 
 
-def test_entity_when_it_is_not_shared_then_422(client, connection, erp_server):  # noqa: F811
+def test_entity_when_it_is_not_shared_then_422(client, connection, erp_server):
     erp_server.add_orders(1)
     sync = sync_of(connection)
     run_sync(sync)
@@ -365,7 +365,7 @@ def test_every_entity_has_its_addresses(client):
 # --- what it costs ---------------------------------------------------------------------------------------------------
 
 
-def test_list_when_read_then_four_statements(client, connection, erp_server, django_assert_max_num_queries):  # noqa: F811
+def test_list_when_read_then_four_statements(client, connection, erp_server, django_assert_max_num_queries):
     erp_server.add_orders(150)
     run_sync(sync_of(connection))
     client.get(ORDERS)  # notes the use of the token, once a minute
@@ -380,7 +380,7 @@ def test_list_when_read_then_four_statements(client, connection, erp_server, dja
         page_of(client, expand="vendor")
 
 
-def test_list_when_unfiltered_then_it_walks_the_index_in_order(client, connection, erp_server):  # noqa: F811
+def test_list_when_unfiltered_then_it_walks_the_index_in_order(client, connection, erp_server):
     erp_server.add_orders(500)
     run_sync(sync_of(connection))
     with database.cursor() as cursor:
@@ -395,7 +395,7 @@ def test_list_when_unfiltered_then_it_walks_the_index_in_order(client, connectio
     assert "record_in_list_order" in plan and "Sort" not in plan
 
 
-def test_ids_when_shown_then_they_are_those_of_the_rows(client, connection, erp_server):  # noqa: F811
+def test_ids_when_shown_then_they_are_those_of_the_rows(client, connection, erp_server):
     erp_server.add_orders(1)
     run_sync(sync_of(connection))
     (record,) = page_of(client)["data"]

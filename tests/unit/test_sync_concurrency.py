@@ -48,7 +48,7 @@ def at_once(act: Callable[[], Any], times: int = MANY) -> list[Any]:
 
 
 @pytest.fixture
-def sync(erp_server: TestErpServer) -> Sync:  # noqa: F811
+def sync(erp_server: TestErpServer) -> Sync:
     erp_server.page_size = 10
     erp_server.add_orders(40)
     return sync_of(connect(erp_server, page_size=10))
@@ -86,7 +86,7 @@ def test_ticks_when_several_run_then_each_due_sync_gets_one_run_and_each_run_one
     assert issubclass(SyncRun, LeasedWork)
 
 
-def test_syncs_when_made_by_several_ticks_then_there_is_one_for_each_entity(erp_server: TestErpServer) -> None:  # noqa: F811
+def test_syncs_when_made_by_several_ticks_then_there_is_one_for_each_entity(erp_server: TestErpServer) -> None:
     connection = connect(erp_server)
     at_once(ticks.make_missing_syncs, 3)
     with scopes_disabled():

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 @pytest.fixture
-def connection(erp_server: TestErpServer) -> Connection:  # noqa: F811
+def connection(erp_server: TestErpServer) -> Connection:
     erp_server.page_size = 10
     return connect(erp_server, page_size=10)
 
@@ -32,7 +32,7 @@ def later(server: TestErpServer, minutes: int) -> None:
     server.clock = (server.clock or datetime.now(UTC)) + timedelta(minutes=minutes)
 
 
-def test_initial_when_pages_are_walked_then_every_record_and_event_once(connection, erp_server):  # noqa: F811
+def test_initial_when_pages_are_walked_then_every_record_and_event_once(connection, erp_server):
     erp_server.add_orders(35)
     sync = sync_of(connection)
     run = run_sync(sync)
@@ -50,7 +50,7 @@ def test_initial_when_pages_are_walked_then_every_record_and_event_once(connecti
     assert event_types(sync)["sync.completed"] == 1
 
 
-def test_second_run_when_nothing_changed_then_nothing_is_written(connection, erp_server):  # noqa: F811
+def test_second_run_when_nothing_changed_then_nothing_is_written(connection, erp_server):
     erp_server.add_orders(25)
     sync = sync_of(connection)
     run_sync(sync)
@@ -62,7 +62,7 @@ def test_second_run_when_nothing_changed_then_nothing_is_written(connection, erp
     assert (copy_of(sync), record_events(sync)) == before
 
 
-def test_incremental_when_some_changed_then_only_those_are_asked_for_and_written(connection, erp_server):  # noqa: F811
+def test_incremental_when_some_changed_then_only_those_are_asked_for_and_written(connection, erp_server):
     erp_server.clock = datetime(2026, 11, 1, 7, 0, tzinfo=UTC)
     erp_server.add_orders(30)
     later(erp_server, 60)
@@ -83,7 +83,7 @@ def test_incremental_when_some_changed_then_only_those_are_asked_for_and_written
     assert sync.cursor == datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
 
 
-def test_touch_when_unified_form_is_the_same_then_raw_is_renewed_without_version_or_event(connection, erp_server):  # noqa: F811
+def test_touch_when_unified_form_is_the_same_then_raw_is_renewed_without_version_or_event(connection, erp_server):
     erp_server.clock = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
     erp_server.add_orders(1)
     sync = sync_of(connection)
@@ -101,7 +101,7 @@ def test_touch_when_unified_form_is_the_same_then_raw_is_renewed_without_version
         assert b"internal_flag" in unpack([bytes(raw)], connection_id=connection.pk)[0]
 
 
-def test_full_when_few_vanished_then_each_is_confirmed_and_tombstoned(connection, erp_server):  # noqa: F811
+def test_full_when_few_vanished_then_each_is_confirmed_and_tombstoned(connection, erp_server):
     erp_server.add_orders(30)
     sync = sync_of(connection)
     run_sync(sync)
@@ -120,7 +120,7 @@ def test_full_when_few_vanished_then_each_is_confirmed_and_tombstoned(connection
         assert not RunPage.objects.exists()
 
 
-def test_full_when_a_missing_one_answers_alone_then_it_lives(connection, erp_server):  # noqa: F811
+def test_full_when_a_missing_one_answers_alone_then_it_lives(connection, erp_server):
     """A list that leaves out a record which can still be read did not delete it."""
     erp_server.add_orders(12)
     sync = sync_of(connection)
@@ -137,7 +137,7 @@ def test_full_when_a_missing_one_answers_alone_then_it_lives(connection, erp_ser
 
 
 @pytest.mark.parametrize("how", ["half_vanished", "empty_list"])
-def test_full_when_too_much_vanished_then_it_is_held_and_a_person_decides(connection, erp_server, how):  # noqa: F811
+def test_full_when_too_much_vanished_then_it_is_held_and_a_person_decides(connection, erp_server, how):
     erp_server.add_orders(40)
     sync = sync_of(connection)
     run_sync(sync)
@@ -169,7 +169,7 @@ def test_full_when_too_much_vanished_then_it_is_held_and_a_person_decides(connec
         assert sync_status([connection])[0].status == "completed"
 
 
-def test_review_when_a_suspect_came_back_meanwhile_then_deleting_spares_it(connection, erp_server):  # noqa: F811
+def test_review_when_a_suspect_came_back_meanwhile_then_deleting_spares_it(connection, erp_server):
     erp_server.add_orders(40)
     sync = sync_of(connection)
     run_sync(sync)
@@ -187,7 +187,7 @@ def test_review_when_a_suspect_came_back_meanwhile_then_deleting_spares_it(conne
 
 def test_full_when_entity_cannot_be_read_alone_then_two_runs_in_a_row_delete(
     connection, erp_server, monkeypatch, erp_connector
-):  # noqa: F811
+):
     from dataclasses import replace
 
     monkeypatch.setattr(erp_connector, "vendors", replace(erp_connector.vendors, detail=""))
@@ -210,7 +210,7 @@ def test_full_when_entity_cannot_be_read_alone_then_two_runs_in_a_row_delete(
         ("missing_id", "NO_REMOTE_ID"),
     ],
 )
-def test_page_when_one_row_is_bad_then_it_is_set_aside_and_the_others_arrive(connection, erp_server, fault, code):  # noqa: F811
+def test_page_when_one_row_is_bad_then_it_is_set_aside_and_the_others_arrive(connection, erp_server, fault, code):
     erp_server.add_orders(9)
     sync = sync_of(connection)
     erp_server.fail(fault, on="/orders")
@@ -223,7 +223,7 @@ def test_page_when_one_row_is_bad_then_it_is_set_aside_and_the_others_arrive(con
     assert not copy_of(sync).quarantined and not copy_of(sync).deleted
 
 
-def test_duplicates_in_a_page_then_one_record_one_event(connection, erp_server):  # noqa: F811
+def test_duplicates_in_a_page_then_one_record_one_event(connection, erp_server):
     erp_server.add_orders(5)
     sync = sync_of(connection)
     erp_server.fail("duplicate_ids", on="/orders")
@@ -232,7 +232,7 @@ def test_duplicates_in_a_page_then_one_record_one_event(connection, erp_server):
     assert set(record_events(sync).values()) == {1}
 
 
-def test_mapping_when_it_fails_for_most_then_the_run_fails(connection, erp_server):  # noqa: F811
+def test_mapping_when_it_fails_for_most_then_the_run_fails(connection, erp_server):
     erp_server.add_orders(30, total="twelve")
     sync = sync_of(connection)
     run = run_sync(sync)
@@ -240,7 +240,7 @@ def test_mapping_when_it_fails_for_most_then_the_run_fails(connection, erp_serve
     assert event_types(sync)["sync.failed"] == 1
 
 
-def test_database_when_it_refuses_a_row_then_only_that_one_is_set_aside(connection, erp_server):  # noqa: F811
+def test_database_when_it_refuses_a_row_then_only_that_one_is_set_aside(connection, erp_server):
     erp_server.add_orders(8)
     sync = sync_of(connection)
     with database.cursor() as cursor:
@@ -264,7 +264,7 @@ def test_database_when_it_refuses_a_row_then_only_that_one_is_set_aside(connecti
         ("truncated", "ANSWER_CUT_OFF", "source"),
     ],
 )
-def test_trouble_when_it_passes_then_the_same_run_goes_on_where_it_was(connection, erp_server, fault, code, who):  # noqa: F811
+def test_trouble_when_it_passes_then_the_same_run_goes_on_where_it_was(connection, erp_server, fault, code, who):
     erp_server.add_orders(30)
     sync = sync_of(connection)
     erp_server.fail(fault, on="/orders", skip=1, times=2)
@@ -286,7 +286,7 @@ def test_trouble_when_it_passes_then_the_same_run_goes_on_where_it_was(connectio
     assert set(record_events(sync).values()) == {1} and len(record_events(sync)) == 30
 
 
-def test_trouble_when_it_lasts_then_the_run_fails_and_the_next_is_planned_later(connection, erp_server, settings):  # noqa: F811
+def test_trouble_when_it_lasts_then_the_run_fails_and_the_next_is_planned_later(connection, erp_server, settings):
     settings.SYNC_RETRY_SECONDS = [1, 1]
     erp_server.add_orders(3)
     sync = sync_of(connection)
@@ -299,7 +299,7 @@ def test_trouble_when_it_lasts_then_the_run_fails_and_the_next_is_planned_later(
     assert run_sync(sync).status == "completed"
 
 
-def test_rate_limit_when_told_then_the_run_waits_as_long_without_a_worker(connection, erp_server):  # noqa: F811
+def test_rate_limit_when_told_then_the_run_waits_as_long_without_a_worker(connection, erp_server):
     erp_server.add_orders(12)
     erp_server.retry_after = "7"
     sync = sync_of(connection)
@@ -312,7 +312,7 @@ def test_rate_limit_when_told_then_the_run_waits_as_long_without_a_worker(connec
     assert run_sync(sync).status == "completed"
 
 
-def test_wrong_password_then_needs_reauth_once_and_no_further_call(connection, erp_server):  # noqa: F811
+def test_wrong_password_then_needs_reauth_once_and_no_further_call(connection, erp_server):
     erp_server.add_orders(3)
     sync = sync_of(connection)
     erp_server.api_key = "changed"
@@ -329,7 +329,7 @@ def test_wrong_password_then_needs_reauth_once_and_no_further_call(connection, e
     assert ticks.dispatch_due_syncs() == 0 and not erp_server.calls
 
 
-def test_page_token_when_it_expires_then_the_same_window_starts_again(connection, erp_server):  # noqa: F811
+def test_page_token_when_it_expires_then_the_same_window_starts_again(connection, erp_server):
     erp_server.add_orders(30)
     sync = sync_of(connection)
     erp_server.fail("http_410", on="/orders", skip=2, times=1)
@@ -338,7 +338,7 @@ def test_page_token_when_it_expires_then_the_same_window_starts_again(connection
     assert set(record_events(sync).values()) == {1}
 
 
-def test_page_token_when_it_repeats_then_the_run_stops(connection, erp_server, settings):  # noqa: F811
+def test_page_token_when_it_repeats_then_the_run_stops(connection, erp_server, settings):
     settings.SYNC_RETRY_SECONDS = []
     erp_server.add_orders(30)
     sync = sync_of(connection)
@@ -348,7 +348,7 @@ def test_page_token_when_it_repeats_then_the_run_stops(connection, erp_server, s
     assert len(erp_server.calls_to("/orders")) <= 4
 
 
-def test_mapping_when_a_row_changes_then_a_remap_without_a_call_and_events_for_what_differs(connection, erp_server):  # noqa: F811
+def test_mapping_when_a_row_changes_then_a_remap_without_a_call_and_events_for_what_differs(connection, erp_server):
     erp_server.add_orders(12, notes="")
     erp_server.change("orders", "1001", notes="keep dry")
     sync = sync_of(connection)
@@ -373,7 +373,7 @@ def test_mapping_when_a_row_changes_then_a_remap_without_a_call_and_events_for_w
 
 def test_connector_when_its_declaration_changes_then_a_new_mapping_version_and_a_remap(
     connection, erp_server, erp_connector, monkeypatch
-):  # noqa: F811
+):
     from dataclasses import replace
 
     from connections.services import effective_mapping, ensure_default_mapping
@@ -393,7 +393,7 @@ def test_connector_when_its_declaration_changes_then_a_new_mapping_version_and_a
     assert run.updated_count == 3 and copy_of(sync).live["1001"]["notes"] is None
 
 
-def test_request_when_a_run_is_active_then_it_answers_and_the_wish_waits(connection, erp_server):  # noqa: F811
+def test_request_when_a_run_is_active_then_it_answers_and_the_wish_waits(connection, erp_server):
     erp_server.add_orders(3)
     sync = sync_of(connection)
     run_sync(sync)
@@ -411,7 +411,7 @@ def test_request_when_a_run_is_active_then_it_answers_and_the_wish_waits(connect
         assert SyncRun.objects.get(sync=sync, status="queued").mode == "full"
 
 
-def test_cancel_when_waiting_then_at_once_and_when_running_then_at_the_next_page(connection, erp_server):  # noqa: F811
+def test_cancel_when_waiting_then_at_once_and_when_running_then_at_the_next_page(connection, erp_server):
     erp_server.add_orders(30)
     sync = sync_of(connection)
     with scopes_disabled():
@@ -439,7 +439,7 @@ def test_cancel_when_waiting_then_at_once_and_when_running_then_at_the_next_page
             cancel_run(run)
 
 
-def test_claims_when_five_got_nowhere_then_the_run_fails_for_good(connection, erp_server):  # noqa: F811
+def test_claims_when_five_got_nowhere_then_the_run_fails_for_good(connection, erp_server):
     sync = sync_of(connection)
     with scopes_disabled():
         run = request_run(sync, Mode.INCREMENTAL, trigger=Trigger.API).run
@@ -452,7 +452,7 @@ def test_claims_when_five_got_nowhere_then_the_run_fails_for_good(connection, er
     assert not erp_server.calls_to("/orders")
 
 
-def test_work_budget_when_used_up_then_the_run_gives_others_their_turn_and_goes_on(connection, erp_server, settings):  # noqa: F811
+def test_work_budget_when_used_up_then_the_run_gives_others_their_turn_and_goes_on(connection, erp_server, settings):
     settings.SYNC_WORK_BUDGET_SECONDS = 0
     erp_server.add_orders(35)
     sync = sync_of(connection)
@@ -463,7 +463,7 @@ def test_work_budget_when_used_up_then_the_run_gives_others_their_turn_and_goes_
     assert set(record_events(sync).values()) == {1}
 
 
-def test_initial_sync_of_all_entities_when_the_last_ends_then_told_once(connection, erp_server):  # noqa: F811
+def test_initial_sync_of_all_entities_when_the_last_ends_then_told_once(connection, erp_server):
     erp_server.add_orders(3)
     erp_server.add_vendors(3)
     orders, vendors = sync_of(connection), sync_of(connection, "vendor")
@@ -474,7 +474,7 @@ def test_initial_sync_of_all_entities_when_the_last_ends_then_told_once(connecti
     assert event_types(orders)["connection.initial_sync_completed"] == 1
 
 
-def test_ticks_when_a_connection_is_active_then_syncs_appear_and_run(connection, erp_server):  # noqa: F811
+def test_ticks_when_a_connection_is_active_then_syncs_appear_and_run(connection, erp_server):
     erp_server.add_orders(3)
     assert ticks.make_missing_syncs() >= 1
     assert ticks.dispatch_due_syncs() == 2

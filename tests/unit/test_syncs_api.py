@@ -29,7 +29,7 @@ SYNCS, RUNS, STATUS = "/api/v1/syncs", "/api/v1/sync-runs", "/api/v1/sync-status
 
 
 @pytest.fixture
-def connection(erp_server: TestErpServer) -> Connection:  # noqa: F811
+def connection(erp_server: TestErpServer) -> Connection:
     return connect(erp_server)
 
 
@@ -90,7 +90,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-def test_status_when_asked_by_a_connection_token_then_one_object(connection, erp_server):  # noqa: F811
+def test_status_when_asked_by_a_connection_token_then_one_object(connection, erp_server):
     erp_server.add_orders(3)
     run = run_sync(sync_of(connection))
     client = client_of(connection, connection_id=connection.pk, scopes=[Scope.SYNCS_READ])
@@ -104,7 +104,7 @@ def test_status_when_asked_by_a_connection_token_then_one_object(connection, erp
     assert get(client, f"/api/v1/connections/{con(connection)}/sync-status") == status
 
 
-def test_status_when_a_run_failed_then_the_error_says_who_must_act(client, connection, erp_server):  # noqa: F811
+def test_status_when_a_run_failed_then_the_error_says_who_must_act(client, connection, erp_server):
     erp_server.fail("http_403", on="/vendors")
     run_sync(sync_of(connection, "vendor"))
     (status,) = get(client, STATUS)["data"]
@@ -116,7 +116,7 @@ def test_status_when_a_run_failed_then_the_error_says_who_must_act(client, conne
     assert vendors["error"] == {name: value for name, value in error.items() if name != "entity"}
 
 
-def test_status_list_when_filtered_and_paged_then_each_connection_once(connection, erp_server):  # noqa: F811
+def test_status_list_when_filtered_and_paged_then_each_connection_once(connection, erp_server):
     others = [connect(erp_server, workspace=connection.workspace, name=f"Plant {n}") for n in range(2, 6)]
     with scope(workspace=connection.workspace_id):
         for one in (connection, *others):
@@ -139,7 +139,7 @@ def test_status_list_when_filtered_and_paged_then_each_connection_once(connectio
 def test_status_when_there_are_many_connections_then_the_same_queries(
     client,
     connection,
-    erp_server,  # noqa: F811
+    erp_server,
     django_assert_max_num_queries,
 ):
     for number in range(2, 12):
@@ -154,7 +154,7 @@ def ensure_in_scope(connection: Connection) -> list[Sync]:
         return ensure_syncs(connection)
 
 
-def test_states_in_sql_are_those_of_the_service(connection, erp_server):  # noqa: F811
+def test_states_in_sql_are_those_of_the_service(connection, erp_server):
     """Each state in turn, by real runs where a run brings it about."""
     sync = sync_of(connection)
     seen = []
@@ -208,7 +208,7 @@ def test_states_in_sql_are_those_of_the_service(connection, erp_server):  # noqa
 # --- syncs -----------------------------------------------------------------------------------------------------------
 
 
-def test_syncs_when_listed_then_filtered_by_connection_entity_and_status(client, connection, erp_server):  # noqa: F811
+def test_syncs_when_listed_then_filtered_by_connection_entity_and_status(client, connection, erp_server):
     run_sync(sync_of(connection))
     other = connect(erp_server, workspace=connection.workspace, name="Plant 2")
     ensure_in_scope(other)
@@ -278,7 +278,7 @@ def test_run_when_the_customer_must_sign_in_then_424(client, connection):
 # --- runs ------------------------------------------------------------------------------------------------------------
 
 
-def test_runs_when_listed_then_newest_first_and_filtered(client, connection, erp_server):  # noqa: F811
+def test_runs_when_listed_then_newest_first_and_filtered(client, connection, erp_server):
     erp_server.add_orders(2)
     orders, vendors = sync_of(connection), sync_of(connection, "vendor")
     runs = [run_sync(orders), run_sync(orders), run_sync(vendors), run_sync(orders, "full")]
@@ -301,7 +301,7 @@ def test_runs_when_listed_then_newest_first_and_filtered(client, connection, erp
     assert seen == every and cursor is None
 
 
-def test_runs_when_listed_then_a_fixed_number_of_queries(client, connection, erp_server, django_assert_max_num_queries):  # noqa: F811
+def test_runs_when_listed_then_a_fixed_number_of_queries(client, connection, erp_server, django_assert_max_num_queries):
     sync = sync_of(connection)
     for _ in range(5):
         run_sync(sync)
@@ -310,7 +310,7 @@ def test_runs_when_listed_then_a_fixed_number_of_queries(client, connection, erp
         assert len(get(client, RUNS)["data"]) == 5
 
 
-def test_errors_when_objects_are_set_aside_then_shown_with_raw_on_request(client, connection, erp_server):  # noqa: F811
+def test_errors_when_objects_are_set_aside_then_shown_with_raw_on_request(client, connection, erp_server):
     erp_server.add_orders(30)
     for number in (1003, 1004, 1005):
         erp_server.change("orders", str(number), total="twelve")
@@ -326,7 +326,7 @@ def test_errors_when_objects_are_set_aside_then_shown_with_raw_on_request(client
     assert '"twelve"' in get(client, path, include="raw")["data"][0]["raw"]
 
 
-def test_held_deletions_when_released_or_deleted_then_so_it_is(client, connection, erp_server):  # noqa: F811
+def test_held_deletions_when_released_or_deleted_then_so_it_is(client, connection, erp_server):
     run = held_run(erp_server, connection)
     path = f"{RUNS}/{run_(run)}"
     held = get(client, path)
@@ -356,7 +356,7 @@ def test_run_when_cancelled_then_it_ends_and_cannot_be_again(client, connection)
 # --- who may ---------------------------------------------------------------------------------------------------------
 
 
-def test_everything_when_it_is_somebody_elses_then_404(connection, erp_server):  # noqa: F811
+def test_everything_when_it_is_somebody_elses_then_404(connection, erp_server):
     run = held_run(erp_server, connection)
     sync = sync_of(connection)
     sibling = connect(erp_server, workspace=connection.workspace, name="Plant 2")
@@ -403,7 +403,7 @@ def test_writes_when_the_token_may_only_read_then_403(connection):
     assert code_of(client_of(connection, scopes=[Scope.RECORDS_READ]).get(STATUS)) == (403, "MISSING_SCOPE")
 
 
-def test_a_run_that_waits_says_until_when(client, connection, erp_server):  # noqa: F811
+def test_a_run_that_waits_says_until_when(client, connection, erp_server):
     erp_server.fail("http_429")
     run = run_sync(sync_of(connection))
     with scopes_disabled():
