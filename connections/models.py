@@ -65,6 +65,9 @@ class Connection(models.Model):
     budget_tokens = models.FloatField(default=0, help_text="Calls left of the system's limit (token bucket).")
     budget_at = models.DateTimeField(null=True, blank=True, help_text="When budget_tokens was computed.")
 
+    online_since = models.DateTimeField(
+        null=True, blank=True, help_text="When it came back from being offline or from needing a sign-in."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -51,6 +51,10 @@ class Sync(models.Model):
     initial_completed_at = models.DateTimeField(null=True, blank=True)
     last_success_at = models.DateTimeField(null=True, blank=True)
     failures_in_row = models.PositiveIntegerField(default=0)
+    failed_at = models.DateTimeField(null=True, blank=True, help_text="End of the last failed run.")
+    unavailable = models.CharField(
+        max_length=300, blank=True, help_text="Why this instance does not offer the entity; empty when it does."
+    )
     default_mapping = models.ForeignKey(
         Mapping,
         on_delete=models.SET_NULL,

@@ -36,7 +36,8 @@ CONNECTION_STATE = f"""(CASE
     WHEN connections_connection.health = 'needs_reauth' THEN '{SyncState.NEEDS_REAUTH}'
     ELSE coalesce((SELECT of_entity.state
         FROM (SELECT {SYNC_STATE} AS state FROM syncs_sync
-            WHERE syncs_sync.connection_id = connections_connection.id AND syncs_sync.enabled) AS of_entity
+            WHERE syncs_sync.connection_id = connections_connection.id AND syncs_sync.enabled
+                AND syncs_sync.unavailable = '') AS of_entity
         ORDER BY of_entity.state = '{SyncState.PAUSED}', array_position(ARRAY[{_ORDER}], of_entity.state) LIMIT 1),
         '{SyncState.NEVER_SYNCED}') END)"""  # noqa: S608 (our own text)
 """The state of a row of connections_connection: of its shared entities the first that applies."""

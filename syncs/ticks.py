@@ -66,6 +66,17 @@ def notice_mapping_changes() -> int:
     return asked
 
 
+def resume_after_recovery() -> int:
+    """Syncs that failed before their connection came back are due at once, not after the gap their failures earned."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE syncs_sync s SET next_run_at = clock_timestamp() FROM connections_connection c
+            WHERE c.id = s.connection_id AND c.health = 'active' AND s.failures_in_row > 0 AND s.unavailable = ''
+              AND s.failed_at < c.online_since AND s.next_run_at > clock_timestamp()"""
+        )
+        return int(cursor.rowcount)
+
+
 def dispatch_due_syncs() -> int:
     """One run for each due sync of a connection that may sync. One active run a sync is the database's rule."""
     started = 0

@@ -44,7 +44,6 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "django_structlog",
     "core",
     "integrations",
     "workspaces",
@@ -171,6 +170,7 @@ CONNECTORS = ["integrations.connectors.tryton.Tryton"]
 TICKS = [
     "syncs.ticks.make_missing_syncs",
     "syncs.ticks.notice_mapping_changes",
+    "syncs.ticks.resume_after_recovery",
     "syncs.ticks.dispatch_due_syncs",
     "syncs.ticks.hint_due_runs",
     "syncs.ticks.forget_old_rows",

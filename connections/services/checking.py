@@ -152,7 +152,9 @@ def _mark_active(connection: Connection, attempt: _Attempt) -> None:
         close_circuit(locked)
         locked.health, locked.error, locked.checked_at = ConnectionStatus.ACTIVE, attempt.outcome.error, Now()
         locked.account, locked.system_version = _fit(told.account, 200), _fit(told.version, 80)
-        learned = ("health", "error", "checked_at", "account", "system_version", "updated_at")
+        if was in (ConnectionStatus.OFFLINE, ConnectionStatus.NEEDS_REAUTH):
+            locked.online_since = Now()
+        learned = ("online_since", "health", "error", "checked_at", "account", "system_version", "updated_at")
         locked.save(update_fields=[*learned, *CIRCUIT_FIELDS])
         if was in (ConnectionStatus.OFFLINE, ConnectionStatus.NEEDS_REAUTH):
             tell(locked, EventType.ONLINE, previous=was)

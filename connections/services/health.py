@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db import connection as database
 from django.db import transaction
+from django.db.models.functions import Now
 from django_scopes import scope
 
 from connections.choices import MAY_SYNC, ConnectionStatus
@@ -55,7 +56,9 @@ def record_success(connection_id: UUID, workspace_id: UUID) -> None:
         was = connection.health
         close_circuit(connection)
         connection.health, connection.error = ConnectionStatus.ACTIVE, None
-        connection.save(update_fields=["health", "error", *CIRCUIT_FIELDS, "updated_at"])
+        if was == ConnectionStatus.OFFLINE:
+            connection.online_since = Now()
+        connection.save(update_fields=["health", "error", "online_since", *CIRCUIT_FIELDS, "updated_at"])
         if was == ConnectionStatus.OFFLINE:
             tell(connection, EventType.ONLINE, previous=was)
 

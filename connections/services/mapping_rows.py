@@ -45,7 +45,9 @@ def read_definitions(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return definitions
 
 
-def compile_rows(spec: EntitySpec, definitions: Mapping[str, Mapping[str, Any]], *, connection_id: UUID) -> None:
+def compile_rows(
+    spec: EntitySpec, definitions: Mapping[str, Mapping[str, Any]], *, connection_id: UUID, zone: str
+) -> None:
     """Compile each row by itself, so that the error points at it.
 
     Errors: ValidationFailedError naming every row that cannot be used, with what there is instead.
@@ -58,7 +60,7 @@ def compile_rows(spec: EntitySpec, definitions: Mapping[str, Mapping[str, Any]],
                 raise ValidationFailedError(
                     "A custom field is `custom.` and letters, digits or _, at most 60 characters."
                 )
-            compile_mapping(spec, [row], connection_id=connection_id)
+            compile_mapping(spec, [row], connection_id=connection_id, zone=zone)
         except ValidationFailedError as error:
             code = error.errors[0].code if error.errors else "INVALID_TARGET"
             errors.append(FieldError(pointer("rows", number), code, error.detail))

@@ -56,7 +56,7 @@ def effective_mapping(
         for target, definition in merged(default, override).items()
         if definition
     )
-    return EffectiveMapping(default, override, rows, digest_of(rows, salt=_salt(connector, entity)))
+    return EffectiveMapping(default, override, rows, digest_of(rows, salt=_salt(connector, entity, connection.time_zone)))
 
 
 def merged(default: Mapping, override: Mapping | None) -> Definitions:
@@ -108,7 +108,7 @@ def set_mapping(connection: Connection, entity: str, rows: list[dict[str, Any]] 
     """
     resource = connector_of(connection).resource(entity)
     definitions = read_definitions(rows or [])
-    compile_rows(resource.spec, definitions, connection_id=connection.pk)
+    compile_rows(resource.spec, definitions, connection_id=connection.pk, zone=connection.time_zone)
     _compile_whole(connection, entity, definitions)
     digest = _digest(definitions)
     with scope(workspace=connection.workspace_id), transaction.atomic():
@@ -136,7 +136,7 @@ def _compile_whole(connection: Connection, entity: str, definitions: Definitions
     """What each row alone does not show, the whole must: it is what the next run compiles."""
     resource = connector_of(connection).resource(entity)
     whole = {**_stored_form(resource.fields), **definitions}
-    compile_rows(resource.spec, whole, connection_id=connection.pk)
+    compile_rows(resource.spec, whole, connection_id=connection.pk, zone=connection.time_zone)
 
 
 # --- versions ---------------------------------------------------------------------------------------------------------
@@ -217,8 +217,8 @@ def _digest(definitions: Definitions) -> str:
     return blake2b(body, digest_size=32).hexdigest()
 
 
-def _salt(connector: type[Connector], entity: str) -> str:
-    return f"{connector.slug} {connector.version} {_shape_of(connector.resource(entity).spec)}"
+def _salt(connector: type[Connector], entity: str, zone: str) -> str:
+    return f"{connector.slug} {connector.version} {zone} {_shape_of(connector.resource(entity).spec)}"
 
 
 @cache

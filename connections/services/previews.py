@@ -25,10 +25,10 @@ def preview_mapping(connection: Connection, entity: str, rows: list[dict[str, An
     """
     resource = connector_of(connection).resource(entity)
     given = read_definitions(rows)
-    compile_rows(resource.spec, given, connection_id=connection.pk)
+    compile_rows(resource.spec, given, connection_id=connection.pk, zone=connection.time_zone)
     whole = {**definitions_of(ensure_default_mapping(connection.system, entity)), **given}
     kept = [MappingRow.from_json({"target": target, **row}) for target, row in whole.items() if row]
-    compiled = compile_mapping(resource.spec, kept, connection_id=connection.pk)
+    compiled = compile_mapping(resource.spec, kept, connection_id=connection.pk, zone=connection.time_zone)
     with open_connector(connection, page_size=OBJECTS) as connector:
         take_call(connection, connector.limits, for_operations=True)
         page = connector.fetch_page(resource, Window(None, connector.now()), None)

@@ -93,8 +93,9 @@ def _date(_spec: FieldSpec) -> Mapper:
     return day
 
 
-def moment_of(_spec: FieldSpec | None) -> Mapper:
-    convert = transforms.to_datetime()
+def moment_of(zone: str) -> Mapper:
+    """A moment as RFC 3339 UTC; text without offset is a time of `zone` (IANA)."""
+    convert = transforms.to_datetime(zone=zone)
 
     def moment(value: Any) -> Any:
         if type(value) is str and len(value) == 20 and value[10] == "T" and value[13] == ":" and value[19] == "Z":
@@ -118,6 +119,5 @@ COERCE: dict[str, Callable[[FieldSpec], Mapper]] = {
     "amount": _number,
     "quantity": _number,
     "date": _date,
-    "datetime": moment_of,
     "enum": _enum,
 }

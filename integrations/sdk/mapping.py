@@ -65,7 +65,7 @@ class MappingRow:
 
 
 def digest_of(rows: Iterable[MappingRow], *, salt: str) -> bytes:
-    """32 bytes that differ whenever the rows or the salt (connector and entity schema version) differ."""
+    """32 bytes that differ whenever the rows or the salt (connector, entity schema version, time zone) differ."""
     body = orjson.dumps([row.as_json() for row in rows], option=orjson.OPT_SORT_KEYS)
     return blake2b(salt.encode() + b"\0" + body, digest_size=32).digest()
 
@@ -97,9 +97,14 @@ class Compiled:
         return found
 
 
-def compile_mapping(spec: EntitySpec, rows: Iterable[MappingRow], *, connection_id: UUID) -> Compiled:
-    """Make a mapping ready. Errors: ValidationFailedError naming the row that cannot be used."""
-    maker = Maker(connection_id)
+def compile_mapping(
+    spec: EntitySpec, rows: Iterable[MappingRow], *, connection_id: UUID, zone: str = "UTC"
+) -> Compiled:
+    """Make a mapping ready. `zone` (IANA) is that of times written without one, where a row names none of its own.
+
+    Errors: ValidationFailedError naming the row that cannot be used.
+    """
+    maker = Maker(connection_id, zone)
     by_target = {row.target: row for row in rows}
     known = {f.name for f in spec.fields} | set(HEAD_TARGETS)
     for target in by_target:

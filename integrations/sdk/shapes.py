@@ -128,10 +128,11 @@ def generate(plans: list[Plan]) -> Callable[[Any], dict[str, Any]]:
 
 
 class Maker:
-    """Builds one function per field."""
+    """Builds one function per field. `zone` (IANA) is that of times written without one."""
 
-    def __init__(self, connection_id: UUID) -> None:
+    def __init__(self, connection_id: UUID, zone: str = "UTC") -> None:
         self.connection_id = connection_id
+        self.zone = zone
 
     def shape(self, fields: Iterable[FieldSpec], rows: Mapping[str, MappingRow], *, sparse: bool) -> Shape:
         """An object's builder. Objects inside of lists are sparse: what the mapping does not fill is left out."""
@@ -156,6 +157,8 @@ class Maker:
             return self.list_of(spec, row)
         if spec.kind == "object":
             return _then(self.value(row), self._object(spec, row))
+        if spec.kind == "datetime":
+            return self.moment(row)
         return _then(self.value(row), COERCE[spec.kind](spec))
 
     def custom(self, rows: Mapping[str, MappingRow]) -> Shape:
@@ -172,13 +175,13 @@ class Maker:
     def moment(self, row: MappingRow | None) -> Mapper:
         if row is None:
             return lambda _raw: None
-        return _then(self.value(row), moment_of(None))
+        return _then(self.value(row), moment_of(self.zone))
 
     def value(self, row: MappingRow) -> Mapper:
         """Source path, then the transforms in order."""
         get = compile_path(row.source) if row.source else (lambda _raw: None)
         for declared in row.transforms:
-            name, transform = transforms.make(declared)
+            name, transform = transforms.make(declared, zone=self.zone)
             get = _always(get, transform) if name in transforms.ACCEPT_NONE else _then(get, transform)
         return get
 

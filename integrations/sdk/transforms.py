@@ -164,15 +164,19 @@ TRANSFORMS: dict[str, Callable[..., Transform]] = {
 ACCEPT_NONE = frozenset({"default", "constant"})
 
 
-def make(declared: Mapping[str, Any]) -> tuple[str, Transform]:
-    """Name and function of a declared transform, e.g. {"name": "minor_units", "digits": 2}."""
+def make(declared: Mapping[str, Any], *, zone: str = "UTC") -> tuple[str, Transform]:
+    """Name and function of a declared transform, e.g. {"name": "minor_units", "digits": 2}.
+
+    `zone` (IANA) is that of times without offset for a `datetime` that names none.
+    """
     parameters = dict(declared)
     name = parameters.pop("name", None)
     if name not in TRANSFORMS:
         known = ", ".join(TRANSFORMS)
         raise _invalid("UNKNOWN_TRANSFORM", f"The transform {name!r} does not exist; there are: {known}.")
+    implied = {"zone": zone} if name == "datetime" else {}
     try:
-        return name, TRANSFORMS[name](**parameters)
+        return name, TRANSFORMS[name](**{**implied, **parameters})
     except (TypeError, ValueError, KeyError, InvalidOperation) as error:
         raise _invalid("WRONG_PARAMETERS", f"The transform {name} cannot take {parameters}: {error}.") from error
 

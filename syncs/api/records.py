@@ -68,6 +68,8 @@ class RecordView(ConnectionScopedView):
                 " disabled.",
                 code="ENTITY_NOT_SHARED",
             )
+        if found.unavailable:
+            raise NotSupportedError(found.unavailable)
         return found
 
     def read(

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 
 from connections.services import error_json
 from core import hints, ids
-from core.errors import LineshaftError
+from core.errors import Category, LineshaftError
 from core.leases import Lease
 from syncs.choices import Mode, Review, RunStatus
 from syncs.models import RunPage, Suspect, Sync, SyncRun
@@ -26,6 +26,21 @@ from workspaces.events import emit
 JITTER = 0.05
 MAX_FAILURE_WAIT_SECONDS = 6 * 3600
 TASK = "syncs.execute_run"
+UNAVAILABLE_SECONDS = 86_400.0  # it is looked for once a day: the customer may install it
+FINISHED_FIELDS = [
+    "cursor",
+    "data_as_of",
+    "default_mapping",
+    "override_mapping",
+    "next_full_at",
+    "last_full_run_id",
+    "last_success_at",
+    "initial_completed_at",
+    "failures_in_row",
+    "failed_at",
+    "unavailable",
+    "next_run_at",
+]
 
 
 @dataclass(frozen=True)
@@ -114,9 +129,21 @@ def _update_sync(sync: Sync, run: SyncRun, ending: Ending, at: datetime) -> bool
         sync.last_success_at = at
         sync.initial_completed_at = sync.initial_completed_at or (at if run.mode != Mode.REMAP else None)
     sync.failures_in_row = 0 if good else sync.failures_in_row + (ending.status == RunStatus.FAILED)
-    sync.next_run_at = at if sync.requested_mode else at + timedelta(seconds=_pause_seconds(sync, good))
-    sync.save()
+    if ending.status == RunStatus.FAILED:
+        sync.failed_at = at
+        sync.unavailable = _unavailable(ending)
+    elif good:
+        sync.unavailable = ""
+    pause = UNAVAILABLE_SECONDS if sync.unavailable else _pause_seconds(sync, good)
+    sync.next_run_at = at if sync.requested_mode else at + timedelta(seconds=pause)
+    sync.save(update_fields=FINISHED_FIELDS)
     return first
+
+
+def _unavailable(ending: Ending) -> str:
+    """Why this instance does not offer the entity at all (a module that is not installed), if that is what failed."""
+    error = ending.error or {}
+    return str(error["message"])[:300] if error.get("category") == Category.NOT_SUPPORTED else ""
 
 
 def _pause_seconds(sync: Sync, good: bool) -> float:
@@ -183,7 +210,9 @@ def _tell_if_all_synced(run: SyncRun) -> None:
     """Once, when the last entity of a connection had its first success. Two finishing at once take turns here."""
     with database.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"initial:{run.connection_id}"])
-    open_ones = Sync.objects.filter(connection_id=run.connection_id, enabled=True, initial_completed_at=None)
+    open_ones = Sync.objects.filter(
+        connection_id=run.connection_id, enabled=True, initial_completed_at=None, unavailable=""
+    )
     if not open_ones.exists():
         emit(EventType.INITIAL_SYNC_COMPLETED, data={}, **origin(run))
 

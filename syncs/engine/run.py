@@ -181,7 +181,9 @@ def _preparer(run: SyncRun, connector: Connector) -> Preparer:
         run.connection, run.sync.entity, default_id=run.default_mapping_id, override_id=run.override_mapping_id
     )
     try:
-        compiled = compile_mapping(resource.spec, mapping.rows, connection_id=run.connection_id)
+        compiled = compile_mapping(
+            resource.spec, mapping.rows, connection_id=run.connection_id, zone=run.connection.time_zone
+        )
     except ValidationFailedError as error:
         raise ValidationFailedError(f"The mapping cannot be used: {error.detail}", code="MAPPING_INVALID") from error
     return Preparer(

@@ -246,18 +246,36 @@ missing AS MATERIALIZED (
     EXCEPT SELECT id FROM shown)
 SELECT replace(r.id::text, '-', ''), r.remote_id FROM missing JOIN syncs_record r ON r.id = missing.id
 WHERE r.deleted_at IS NULL AND r.written_at < %(began)s
+  AND (%(since)s::timestamptz IS NULL OR r.remote_updated_at >= %(since)s OR r.filters ->> 'status' = ANY(%(open)s))
   AND NOT EXISTS (SELECT FROM syncs_quarantinedrecord q WHERE q.sync_id = %(sync)s AND q.record_id = r.id)
 ORDER BY r.id"""
 
 
-def missing(scope: Scope, run_id: UUID, began: datetime) -> list[tuple[str, str]]:
-    """Hex id and remote id of live records, written before the run began, that none of its pages showed."""
+def remember_shown(run_id: UUID, record_ids: Sequence[str]) -> None:
+    """Count records among those a complete walk showed, as a page of their own."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """INSERT INTO syncs_runpage (run_id, page_no, record_ids)
+            SELECT %s, coalesce(max(page_no), 0) + 1, %s::uuid[] FROM syncs_runpage WHERE run_id = %s""",
+            [run_id, "{" + ",".join(record_ids) + "}", run_id],
+        )
+
+
+def missing(
+    scope: Scope, run_id: UUID, *, began: datetime, since: datetime | None, open_statuses: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Hex id and remote id of live records, written before the run began, that none of its pages showed.
+
+    With `since`, the start of the walk's window, only records inside of it are judged: changed since then, or open.
+    """
     values: dict[str, Any] = {
         "connection": scope.connection_id,
         "entity": scope.entity,
         "began": began,
         "sync": scope.sync_id,
         "run": run_id,
+        "since": since,
+        "open": list(open_statuses),
     }
     with connection.cursor() as cursor:
         cursor.execute(_MISSING, values)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from django.db import transaction
 from django.db.models import F
 
-from core.errors import NotFoundError, NotSupportedError
+from core.errors import LineshaftError, NotFoundError, NotSupportedError
 from syncs.choices import Phase, RunStatus
 from syncs.engine import store
+from syncs.engine.errors import OutOfTime, Wait
 from syncs.engine.outcomes import Ending, origin
 from syncs.engine.store import Scope
 from syncs.engine.walk import Walk
@@ -31,16 +33,21 @@ class Sweep:
         """Delete what is surely gone, or hold it for review. A wrong scope upstream looks like an empty list."""
         assert self.run.started_at is not None
         self._phase(Phase.SWEEPING)
-        suspects = store.missing(self.scope, self.run.pk, self.run.started_at)
+        suspects = store.missing(
+            self.scope,
+            self.run.pk,
+            began=self.run.started_at,
+            since=self.run.window_since,
+            open_statuses=sorted(self.walk.resource.spec.open_statuses),
+        )
         read, created = SyncRun.objects.values_list("read_count", "created_count").get(pk=self.run.pk)
         judged = len(suspects) + read - created  # what the copy held: shown and not new, or missed
         if _suspicious(len(suspects), judged, read):
             self._hold(suspects)
             return Ending(RunStatus.NEEDS_REVIEW, error=self._explain(len(suspects), judged), complete_walk=True)
-        gone = self._surely_gone(suspects)
+        self._bury_what_is_gone(suspects)
         with transaction.atomic():
             self.walk.lease.lock()
-            tombstone(self.run, self.scope, gone, prefix=self.walk.resource.spec.id_prefix)
             store.forget_quarantine(self.scope, before=self.run.started_at)
         return Ending(RunStatus.COMPLETED, complete_walk=True)
 
@@ -64,36 +71,57 @@ class Sweep:
             "source": None,
         }
 
-    def _surely_gone(self, suspects: list[tuple[str, str]]) -> list[str]:
-        """Few are asked for one by one; of many only those a second full run in a row misses."""
+    def _bury_what_is_gone(self, suspects: list[tuple[str, str]]) -> None:
+        """Few are asked for one by one; of many only those go that a second full run in a row misses."""
         if not suspects:
-            return []
+            return
         if len(suspects) <= MAX_CONFIRMATIONS:
             try:
-                return self._confirmed(suspects)
+                self._confirm(suspects)
+                return
             except NotSupportedError:
                 pass  # the system cannot read one object again: the second walk decides
         every = [record for record, _ in suspects]
         earlier = self.run.sync.last_full_run_id
         gone = store.missed_before(self.scope, every, earlier) if earlier else []
         with transaction.atomic():
-            self.walk.lease.lock()
+            self._settle(gone, [])
             store.mark_missing(self.scope, sorted(set(every) - set(gone)), self.run.pk)
-        return gone
 
-    def _confirmed(self, suspects: list[tuple[str, str]]) -> list[str]:
-        """Those the system itself says are gone. One that answers lives: it is written as it is now."""
+    def _confirm(self, suspects: list[tuple[str, str]]) -> None:
+        """Those the system itself says are gone are buried. One that answers lives: it is written as it is now.
+
+        What was learnt before the run has to wait is kept, so that it goes on behind it.
+        """
         self._phase(Phase.CONFIRMING)
-        gone = []
-        for record, remote_id in suspects:
-            self.walk.before_call()
-            try:
-                raw = self.walk.connector.fetch_one(self.walk.resource, remote_id)
-            except NotFoundError:
-                gone.append(record)
-            else:
-                self.walk.take_again(remote_id, raw)
-        return gone
+        gone: list[str] = []
+        alive: list[str] = []
+        try:
+            for record, remote_id in suspects:
+                if time.monotonic() > self.walk.stop_at:
+                    raise OutOfTime
+                self.walk.before_call()
+                try:
+                    raw = self.walk.connector.fetch_one(self.walk.resource, remote_id)
+                except NotFoundError:
+                    gone.append(record)
+                else:
+                    self.walk.take_again(remote_id, raw)
+                    alive.append(record)
+        except (Wait, OutOfTime, LineshaftError):
+            self._settle(gone, alive)
+            raise
+        self._settle(gone, alive)
+
+    def _settle(self, gone: list[str], alive: list[str]) -> None:
+        """Bury the ones, and count the others among those the walk showed."""
+        if not gone and not alive:
+            return
+        with transaction.atomic():
+            self.walk.lease.lock()
+            tombstone(self.run, self.scope, gone, prefix=self.walk.resource.spec.id_prefix)
+            if alive:
+                store.remember_shown(self.run.pk, alive)
 
     def _phase(self, phase: Phase) -> None:
         with transaction.atomic():

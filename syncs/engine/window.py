@@ -41,7 +41,8 @@ def open_window(lease: Lease, run: SyncRun, connector: Connector, resource: Reso
             SyncRun.objects.filter(pk=run.pk).update(
                 started_at=Coalesce("started_at", Now()), phase=Phase.FETCHING, **changes
             )
-            if run.sync.history_from is None and run.mode == Mode.INITIAL and changes["window_since"] is not None:
+            complete = run.mode in (Mode.INITIAL, Mode.FULL)
+            if run.sync.history_from is None and complete and changes["window_since"] is not None:
                 Sync.objects.filter(pk=run.sync_id).update(history_from=changes["window_since"])
         run = SyncRun.objects.select_related("sync", "connection").get(pk=run.pk)
     return Opened(run, _window(run, resource))
@@ -60,7 +61,7 @@ def _lower_bound(run: SyncRun, resource: Resource, until: Any) -> Any:
         return sync.cursor - resource.changes.overlap if sync.cursor else None
     if sync.history_from is not None:
         return sync.history_from
-    if run.mode == Mode.INITIAL and sync.history_days is not None and resource.spec.document:
+    if sync.history_days is not None and resource.spec.document:
         return until - timedelta(days=sync.history_days)
     return None
 

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from connections.models import Connection
 from core.errors import FieldError, ValidationFailedError
 from integrations.registry import get_connector
+from syncs.choices import Mode
 from syncs.models import Sync, SyncRun
 
 DOCUMENT_HISTORY_DAYS = 90
@@ -52,8 +53,13 @@ def update_sync(sync: Sync, **changes: Any) -> Sync:
                 for name, messages in error.message_dict.items()
             )
             raise ValidationFailedError("Some values cannot be used.", errors=errors) from error
+        also = ["next_run_at"]
         sync.next_run_at = Now()
-        sync.save(update_fields=[*changes, "next_run_at"])
+        if "history_days" in changes and sync.initial_completed_at is not None:
+            # Another window: the next run is a full one, which fixes its start anew. Older copies stay, unjudged.
+            sync.history_from, sync.requested_mode = None, Mode.FULL
+            also += ["history_from", "requested_mode"]
+        sync.save(update_fields=[*changes, *also])
     sync.refresh_from_db()
     return sync
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -12,7 +14,7 @@ from core import hints
 from core.errors import AuthError, ConflictError
 from syncs.choices import ACTIVE, MODE_STRENGTH, Mode, RunStatus, Trigger
 from syncs.engine.outcomes import TASK
-from syncs.models import Sync, SyncRun
+from syncs.models import RunPage, Sync, SyncRun
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,17 @@ def cancel_run(run: SyncRun, *, by: str = "") -> SyncRun:
             raise ConflictError(f"The run has ended already: {run.get_status_display()}.", code="RUN_ENDED")
         run.cancel_requested = True
         if run.status != RunStatus.RUNNING:
-            run.status, run.lease_until = RunStatus.CANCELLED, None
-            SyncRun.objects.filter(pk=run.pk).update(finished_at=Now())
+            run.status, run.lease_until, run.position = RunStatus.CANCELLED, None, None
+            SyncRun.objects.filter(pk=run.pk).update(finished_at=Now(), position=None)
+            RunPage.objects.filter(run=run).delete()
+            _plan_next(run.sync_id)
         run.save(update_fields=["cancel_requested", "status", "lease_until"])
     run.refresh_from_db()
     return run
+
+
+def _plan_next(sync_id: UUID) -> None:
+    """The next run is due after an interval: what somebody cancelled must not begin again at once."""
+    sync = Sync.objects.select_for_update(no_key=True).get(pk=sync_id)
+    if not sync.requested_mode:
+        Sync.objects.filter(pk=sync_id).update(next_run_at=Now() + timedelta(seconds=sync.interval_seconds))

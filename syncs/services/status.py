@@ -60,7 +60,9 @@ class ConnectionSyncStatus:
 def sync_status(connections: Sequence[Connection]) -> list[ConnectionSyncStatus]:
     """The status of each connection, in three queries however many there are."""
     syncs = defaultdict(list)
-    for sync in Sync.objects.filter(connection__in=connections, enabled=True).order_by("connection_id", "entity"):
+    for sync in Sync.objects.filter(connection__in=connections, enabled=True, unavailable="").order_by(
+        "connection_id", "entity"
+    ):
         syncs[sync.connection_id].append(sync)
     runs = _telling_runs([sync.pk for every in syncs.values() for sync in every])
     at = now()
@@ -102,8 +104,8 @@ def _of_connection(
     entities = [_of_entity(connection, sync, runs[sync.pk], at) for sync in syncs]
     successes = [entity.last_successful_sync_at for entity in entities]
     errors = [{"entity": entity.entity, **entity.error} for entity in entities if entity.error]
-    if connection.error and not errors:
-        errors = [{"entity": None, **connection.error}]
+    if connection.error and connection.error["code"] not in [error["code"] for error in errors]:
+        errors.append({"entity": None, **connection.error})
     return ConnectionSyncStatus(
         connection_id=connection.pk,
         connection_name=connection.name,
