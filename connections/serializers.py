@@ -15,6 +15,7 @@ from core.serializers import StrictSerializer
 from integrations.sdk.connector import Connector
 from integrations.sdk.declarations import ConfigField
 from workspaces.choices import Environment
+from workspaces.serializers import CreateTokenSerializer
 
 Plain = serializers.Serializer[Any]
 
@@ -184,6 +185,12 @@ class NewConnectionSerializer(ConnectionChangeSerializer):
     required_fields = frozenset({"system", "name", "config"})
 
 
+class NewConnectionTokenSerializer(CreateTokenSerializer):
+    """A token to be made for one connection; its environment is the connection's."""
+
+    environment = None
+
+
 class MappingRowSerializer(Plain):
     """One row in force."""
 
@@ -213,6 +220,28 @@ class MappingSerializer(Plain):
     default = MappingVersionSerializer()
     override = MappingVersionSerializer(allow_null=True)
     rows = MappingRowSerializer(many=True)
+
+
+class MappingSummarySerializer(Plain):
+    """Which versions map one entity of a connection, and what the connection changes."""
+
+    entity = serializers.CharField()
+    default_version = serializers.IntegerField(help_text="Of the connector's rows")
+    override_version = serializers.IntegerField(
+        allow_null=True, help_text="Of this connection's rows; null when the default holds"
+    )
+    row_count = serializers.IntegerField(help_text="Rows in force, without those the override leaves out")
+    overridden_targets = serializers.ListField(
+        child=serializers.CharField(), help_text="Fields the override replaces, adds or leaves out"
+    )
+    url = serializers.CharField(help_text="Where the rows are seen and changed")
+
+
+class MappingListSerializer(Plain):
+    """The mappings of a connection, one for each entity its system has; whole."""
+
+    data = MappingSummarySerializer(many=True)  # type: ignore[assignment]
+    next_cursor = serializers.CharField(allow_null=True)
 
 
 class MappingRequestSerializer(StrictSerializer):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from connections.api import connections, mappings, systems
+from connections.api import connections, mappings, systems, tokens
 
 urlpatterns = [
     path("systems", systems.Systems.as_view()),
@@ -15,6 +15,8 @@ urlpatterns = [
     path("connections/<str:connection_id>/disconnect", connections.DisconnectConnection.as_view()),
     path("connections/<str:connection_id>/health", connections.ConnectionHealth.as_view()),
     path("connections/<str:connection_id>/capabilities", connections.ConnectionCapabilities.as_view()),
+    path("connections/<str:connection_id>/tokens", tokens.ConnectionTokens.as_view()),
+    path("connections/<str:connection_id>/mappings", mappings.Mappings.as_view()),
     path("connections/<str:connection_id>/mappings/<str:entity>", mappings.OneMapping.as_view()),
     path("connections/<str:connection_id>/mappings/<str:entity>/preview", mappings.PreviewMapping.as_view()),
 ]

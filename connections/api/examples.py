@@ -154,6 +154,24 @@ MAPPING: dict[str, Any] = {
         }
     ],
 }
+MAPPING_SUMMARIES: list[dict[str, Any]] = [
+    {
+        "entity": "purchase_order",
+        "default_version": 2,
+        "override_version": None,
+        "row_count": 14,
+        "overridden_targets": [],
+        "url": f"/api/v1/connections/{CONNECTION['id']}/mappings/purchase-orders",
+    },
+    {
+        "entity": "vendor",
+        "default_version": 1,
+        "override_version": 1,
+        "row_count": 9,
+        "overridden_targets": ["custom.rating", "description"],
+        "url": f"/api/v1/connections/{CONNECTION['id']}/mappings/vendors",
+    },
+]
 ROWS: dict[str, Any] = {
     "rows": [
         {"target": "custom.rating", "source": "x_rating"},
@@ -164,3 +182,20 @@ ROWS: dict[str, Any] = {
 PREVIEW: dict[str, Any] = {
     "data": [{"remote_id": "77", "unified": {"name": "Nordring Dichtungen GmbH"}, "error": None, "raw": {"id": 77}}]
 }
+TOKEN: dict[str, Any] = {
+    "id": "tok_01935000000070008000000000000008",
+    "name": "Portal of Nordwerk",
+    "prefix": "lsh_live_7hTq20xYbC4d_",
+    "status": "active",
+    "environment": "live",
+    "workspace": "ws_01935000000070008000000000000001",
+    "connection": CONNECTION["id"],
+    "scopes": ["events:read", "records:read"],
+    "allowed_networks": ["203.0.113.0/24"],
+    "created_at": "2026-03-01T08:00:00Z",
+    "created_by": "token tok_01935000000070008000000000000005",
+    "expires_at": "2027-03-01T08:00:00Z",
+    "revoked_at": None,
+    "last_used_at": None,
+}
+NEW_TOKEN: dict[str, Any] = {name: TOKEN[name] for name in ("name", "scopes", "expires_at", "allowed_networks")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
@@ -10,8 +11,14 @@ from rest_framework.response import Response
 
 from connections import services
 from connections.api import examples
-from connections.models import Connection, Mapping
-from connections.serializers import MappingRequestSerializer, MappingSerializer, PreviewSerializer
+from connections.models import Connection, Mapping, MappingField
+from connections.serializers import (
+    MappingListSerializer,
+    MappingRequestSerializer,
+    MappingSerializer,
+    PreviewSerializer,
+)
+from connections.services.opening import connector_of
 from connections.services.previews import preview_mapping
 from connections.views import find_connection
 from core import ids
@@ -24,6 +31,28 @@ from workspaces.views import ApiView
 TAGS = ["mappings"]
 _EXAMPLE = OpenApiExample("Mapping", examples.MAPPING, response_only=True)
 _ROWS = OpenApiExample("Rows", examples.ROWS, request_only=True)
+
+
+class Mappings(ApiView):
+    """The mappings of a connection, in short."""
+
+    scopes = {"GET": Scope.CONNECTIONS_READ}
+
+    @extend_schema(
+        operation_id="listMappings",
+        tags=TAGS,
+        summary="List how a connection's entities are mapped",
+        description=(
+            "One for each entity the system has: the versions in force and the fields this connection overrides. `url`"
+            " leads to the rows."
+        ),
+        responses=MappingListSerializer,
+        examples=[
+            OpenApiExample("Mappings", {"data": examples.MAPPING_SUMMARIES, "next_cursor": None}, response_only=True)
+        ],
+    )
+    def get(self, request: Request, connection_id: str) -> Response:
+        return Response({"data": summaries(find_connection(self.token, connection_id)), "next_cursor": None})
 
 
 class OneMapping(ApiView):
@@ -116,6 +145,35 @@ def mapping_body(connection: Connection, entity: str) -> dict[str, Any]:
         "default": _version(effective.default),
         "override": _version(effective.override) if own else None,
         "rows": [_row(target, definition, overridden=target in own) for target, definition in rows.items()],
+    }
+
+
+def summaries(connection: Connection) -> list[dict[str, Any]]:
+    """The mapping of each entity in short; the rows of all of them are read at once."""
+    entities = list(connector_of(connection).resources())
+    defaults = {entity: services.ensure_default_mapping(connection.system, entity) for entity in entities}
+    current = Mapping.objects.filter(connection_id=connection.pk, is_current=True)
+    overrides: dict[str, Mapping] = {mapping.entity: mapping for mapping in current}
+    rows: dict[UUID, services.Definitions] = {}
+    stored = MappingField.objects.filter(mapping__in=[*defaults.values(), *overrides.values()])
+    for pk, target, definition in stored.values_list("mapping_id", "target", "definition"):
+        rows.setdefault(pk, {})[target] = definition
+    return [_summary(connection, default, overrides.get(entity), rows) for entity, default in defaults.items()]
+
+
+def _summary(
+    connection: Connection, default: Mapping, override: Mapping | None, rows: dict[UUID, services.Definitions]
+) -> dict[str, Any]:
+    own = rows.get(override.pk, {}) if override else {}
+    merged = {**rows.get(default.pk, {}), **own}
+    shown, slug = ids.show(Connection.PREFIX, connection.pk), ENTITIES[default.entity].describes.slug
+    return {
+        "entity": default.entity,
+        "default_version": default.version,
+        "override_version": override.version if override and own else None,
+        "row_count": sum(1 for definition in merged.values() if definition),
+        "overridden_targets": list(own),
+        "url": f"/api/v1/connections/{shown}/mappings/{slug}",
     }
 
 

@@ -164,6 +164,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "connections/<str:connection_id>/pause"): None,
     ("POST", "connections/<str:connection_id>/resume"): None,
     ("POST", "connections/<str:connection_id>/disconnect"): None,
+    ("POST", "connections/<str:connection_id>/tokens"): {"name": "Made by the matrix", "scopes": ["records:read"]},
     ("PUT", "connections/<str:connection_id>/mappings/<str:entity>"): _ROWS,
     ("DELETE", "connections/<str:connection_id>/mappings/<str:entity>"): None,
     ("POST", "connections/<str:connection_id>/mappings/<str:entity>/preview"): _ROWS,

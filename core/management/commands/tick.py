@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from collections.abc import Iterator
 from typing import Any
 
+import structlog
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import close_old_connections, connection
 
 from core import ticks
+
+log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
@@ -18,14 +23,53 @@ class Command(BaseCommand):
     help = "Run the repeated duties (dispatch, hints, clean-up). Start any number; they share the work."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--once", action="store_true", help="do each duty once and stop")
+        parser.add_argument("--once", action="store_true", help="do each duty once, say what it moved, and stop")
         parser.add_argument("--interval", type=float, default=1.0, help="seconds between rounds (default 1)")
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help='print a line for each round: {"moved": {duty: count}, "failed": [duty]}',
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["once"]:
-            self.stdout.write(json.dumps(ticks.run_once()))
+            moved = ticks.run_once()
+            self.stdout.write(_as_json(moved) if options["json"] else _in_words(moved))
             return
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        ticks.run_until(stop, interval_seconds=options["interval"])
+        if not options["json"]:
+            ticks.run_until(stop, interval_seconds=options["interval"])
+            return
+        for moved in _rounds(stop, options["interval"]):
+            self.stdout.write(_as_json(moved))
+            self.stdout.flush()  # whoever reads a pipe sees each round as it ends
+
+
+def _rounds(stop: threading.Event, interval_seconds: float) -> Iterator[dict[str, int]]:
+    """What each round moved, as `ticks.run_until` makes them; nothing while the database is away."""
+    while not stop.is_set():
+        close_old_connections()
+        try:
+            moved = ticks.run_once()
+        except Exception:  # the database is away: the beat could not be written either
+            log.exception("tick_without_database")
+            connection.close()
+            moved = {}
+        yield moved
+        stop.wait(interval_seconds)
+
+
+def _failed(moved: dict[str, int]) -> list[str]:
+    """Duties that did not end well are missing in what a round moved."""
+    return [name for name, _ in ticks.duties() if name not in moved]
+
+
+def _as_json(moved: dict[str, int]) -> str:
+    return json.dumps({"moved": moved, "failed": _failed(moved)})
+
+
+def _in_words(moved: dict[str, int]) -> str:
+    done = [f"{name}: {count or 'nothing to do'}" for name, count in moved.items()]
+    return "\n".join([*done, *(f"{name}: failed, see the log" for name in _failed(moved))])

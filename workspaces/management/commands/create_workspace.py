@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -22,6 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("name", help="shown to people")
         parser.add_argument("--slug", default="", help="short name for commands; made from the name unless given")
         parser.add_argument("--owner", metavar="USERNAME", help="an existing user who shall own it")
+        parser.add_argument("--json", action="store_true", help="print id, slug and name as JSON")
 
     def handle(self, *args: Any, **options: Any) -> None:
         owner = _user(options["owner"]) if options["owner"] else None
@@ -29,7 +31,11 @@ class Command(BaseCommand):
             workspace = create_workspace(name=options["name"], slug=options["slug"], owner=owner)
         except LineshaftError as error:
             raise CommandError(error.detail) from error
-        self.stdout.write(f"{ids.show(Workspace.PREFIX, workspace.pk)} {workspace.slug}")
+        shown = ids.show(Workspace.PREFIX, workspace.pk)
+        if options["json"]:
+            self.stdout.write(json.dumps({"id": shown, "slug": workspace.slug, "name": workspace.name}))
+            return
+        self.stdout.write(f"{shown} {workspace.slug}")
 
 
 def _user(name: str) -> Any:
