@@ -188,7 +188,7 @@ class NewConnectionSerializer(ConnectionChangeSerializer):
 class NewConnectionTokenSerializer(CreateTokenSerializer):
     """A token to be made for one connection; its environment is the connection's."""
 
-    environment = None
+    environment = None  # type: ignore[assignment]  # takes the inherited field away
 
 
 class MappingRowSerializer(Plain):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django_scopes import scope, scopes_disabled
@@ -47,7 +48,7 @@ def make_missing_syncs() -> int:
 _MAY_REMAP = """s.initial_completed_at IS NOT NULL AND s.enabled AND s.requested_mode = ''
     AND NOT EXISTS (SELECT FROM syncs_syncrun r WHERE r.sync_id = s.id
         AND (r.status IN ('queued', 'running', 'waiting') AND r.mode <> 'incremental'
-            OR r.mode = 'remap' AND r.status = 'failed' AND r.finished_at > clock_timestamp() - interval '1 hour'))"""
+            OR r.mode = 'remap' AND r.status IN ('failed', 'cancelled') AND r.finished_at > clock_timestamp() - interval '1 hour'))"""
 _ASK = "UPDATE syncs_sync s SET requested_mode = %s, next_run_at = clock_timestamp() FROM connections_mapping m"
 _NEW_OVERRIDE = f"""{_ASK} WHERE m.is_current AND m.connection_id = s.connection_id AND m.entity = s.entity
     AND s.override_mapping_id IS DISTINCT FROM m.id AND {_MAY_REMAP}"""
@@ -70,11 +71,19 @@ def resume_after_recovery() -> int:
     """Syncs that failed before their connection came back are due at once, not after the gap their failures earned."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """UPDATE syncs_sync s SET next_run_at = clock_timestamp() FROM connections_connection c
+            """UPDATE syncs_sync s SET next_run_at = clock_timestamp(), failed_at = NULL FROM connections_connection c
             WHERE c.id = s.connection_id AND c.health = 'active' AND s.failures_in_row > 0 AND s.unavailable = ''
               AND s.failed_at < c.online_since AND s.next_run_at > clock_timestamp()"""
         )
-        return int(cursor.rowcount)
+        resumed = int(cursor.rowcount)
+        # Runs that wait for the next try need not: the system answers. Those it asked to slow down do wait.
+        cursor.execute(
+            """UPDATE syncs_syncrun r SET due_at = clock_timestamp() FROM connections_connection c
+            WHERE c.id = r.connection_id AND c.online_since > clock_timestamp() - interval '1 minute'
+              AND c.health = 'active' AND r.status = 'waiting' AND r.due_at > clock_timestamp() + interval '1 second'
+              AND r.error ->> 'category' = 'transient'"""
+        )
+        return resumed + int(cursor.rowcount)
 
 
 def dispatch_due_syncs() -> int:
@@ -93,7 +102,11 @@ def dispatch_due_syncs() -> int:
             wanted = sync.requested_mode or (
                 Mode.FULL if sync.next_full_at and sync.next_full_at <= at else Mode.INCREMENTAL
             )
-            start_run(sync, fitting_mode(sync, wanted), trigger=Trigger.SCHEDULE)
+            try:
+                with transaction.atomic():
+                    start_run(sync, fitting_mode(sync, wanted), trigger=Trigger.SCHEDULE)
+            except IntegrityError:
+                continue  # a run began between our look and our lock; it is the one
             started += 1
     return started
 
@@ -111,7 +124,9 @@ def forget_old_rows() -> int:
     with scopes_disabled():
         forgotten = forget_old_events()
     with scopes_disabled():
-        old = Q(created_at__lt=Now() - timedelta(days=RUN_DAYS))
+        # Ids begin with the time they were made, in milliseconds, so the primary key finds the old ones.
+        made = int((now() - timedelta(days=RUN_DAYS)).timestamp() * 1000)
+        old = Q(pk__lt=UUID(int=made << 80))
         ids = list(
             SyncRun.objects.filter(old, status__in=("completed", "failed", "cancelled")).values_list("pk", flat=True)[
                 :1000

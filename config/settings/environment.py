@@ -82,7 +82,7 @@ class Environment(BaseSettings):
     SYNC_WORK_BUDGET_SECONDS: int = Field(
         300,
         ge=1,
-        le=480,
+        le=390,
         description="How long a run keeps a worker before it re-queues, in seconds",
         examples=["`120`"],
     )

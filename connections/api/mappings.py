@@ -18,6 +18,7 @@ from connections.serializers import (
     MappingSerializer,
     PreviewSerializer,
 )
+from connections.services.mappings import Definitions
 from connections.services.opening import connector_of
 from connections.services.previews import preview_mapping
 from connections.views import find_connection
@@ -154,7 +155,7 @@ def summaries(connection: Connection) -> list[dict[str, Any]]:
     defaults = {entity: services.ensure_default_mapping(connection.system, entity) for entity in entities}
     current = Mapping.objects.filter(connection_id=connection.pk, is_current=True)
     overrides: dict[str, Mapping] = {mapping.entity: mapping for mapping in current}
-    rows: dict[UUID, services.Definitions] = {}
+    rows: dict[UUID, Definitions] = {}
     stored = MappingField.objects.filter(mapping__in=[*defaults.values(), *overrides.values()])
     for pk, target, definition in stored.values_list("mapping_id", "target", "definition"):
         rows.setdefault(pk, {})[target] = definition
@@ -162,7 +163,7 @@ def summaries(connection: Connection) -> list[dict[str, Any]]:
 
 
 def _summary(
-    connection: Connection, default: Mapping, override: Mapping | None, rows: dict[UUID, services.Definitions]
+    connection: Connection, default: Mapping, override: Mapping | None, rows: dict[UUID, Definitions]
 ) -> dict[str, Any]:
     own = rows.get(override.pk, {}) if override else {}
     merged = {**rows.get(default.pk, {}), **own}

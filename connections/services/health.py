@@ -10,6 +10,7 @@ database's clock. The states:
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -63,13 +64,20 @@ def record_success(connection_id: UUID, workspace_id: UUID) -> None:
             tell(connection, EventType.ONLINE, previous=was)
 
 
-def record_trouble(connection_id: UUID, workspace_id: UUID, error: LineshaftError) -> None:
-    """A call failed: keep the error, count what is transient, ask for a new sign-in where that is the trouble."""
+def record_trouble(
+    connection_id: UUID, workspace_id: UUID, error: LineshaftError, *, opened_at: datetime | None = None
+) -> None:
+    """A call failed: keep the error, count what is transient, ask for a new sign-in where that is the trouble.
+
+    `opened_at` is when the caller took its secrets. A refusal of secrets that were replaced since then tells nothing.
+    """
     with scope(workspace=workspace_id), transaction.atomic():
         connection = _lock(connection_id)
         if connection is None or connection.health == ConnectionStatus.DISCONNECTED:
             return
         if error.category is Category.AUTH:
+            if opened_at is not None and connection.credentials.filter(updated_at__gt=opened_at).exists():
+                return
             return _needs_reauth(connection, error)
         if connection.health == _REAUTH:
             return  # who must sign in again comes first; a worker's late failure must not hide it

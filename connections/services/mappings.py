@@ -56,7 +56,9 @@ def effective_mapping(
         for target, definition in merged(default, override).items()
         if definition
     )
-    return EffectiveMapping(default, override, rows, digest_of(rows, salt=_salt(connector, entity, connection.time_zone)))
+    return EffectiveMapping(
+        default, override, rows, digest_of(rows, salt=_salt(connector, entity, connection.time_zone))
+    )
 
 
 def merged(default: Mapping, override: Mapping | None) -> Definitions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
+from math import isfinite
 from time import time
 
 from core.errors import (
@@ -33,7 +34,7 @@ def retry_after_seconds(response: Response) -> float | None:
             seconds = parsedate_to_datetime(value).timestamp() - time()
         except ValueError:
             return None
-    return min(max(seconds, 0.0), 86_400.0)
+    return min(max(seconds, 0.0), 86_400.0) if isfinite(seconds) else None
 
 
 def error_of(response: Response, *, message: str | None = None, code: str | None = None) -> LineshaftError:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Now
+from django.db.models.functions import Greatest, Now
 
 from connections.services import error_json
 from core import hints, ids
@@ -67,12 +67,12 @@ def jittered(seconds: float) -> float:
 def wait(lease: Lease, seconds: float, *, error: dict[str, Any] | None = None, attempts: int | None = None) -> None:
     """Give the worker back until `seconds` from now. Waiting is no failed claim."""
     with transaction.atomic():
-        lease.lock()
+        (cancelled,) = lease.lock(returning="cancel_requested")
         changes: dict[str, Any] = {
             "status": RunStatus.WAITING,
-            "due_at": now() + timedelta(seconds=seconds),
+            "due_at": now() + timedelta(seconds=0 if cancelled else seconds),
             "lease_until": None,
-            "claims_without_progress": 0,
+            "claims_without_progress": Greatest(F("claims_without_progress") - 1, 0),
         }
         if error is not None:
             changes["error"] = error
@@ -109,7 +109,7 @@ def finish(lease: Lease, ending: Ending) -> None:
 
 
 def _update_sync(sync: Sync, run: SyncRun, ending: Ending, at: datetime) -> bool:
-    """Cursor, freshness and due times; answers whether this was the sync's first success."""
+    """Cursor, freshness and due times; answers whether this sync is waited for no longer: its first success, or no offer."""
     good = ending.status in (RunStatus.COMPLETED, RunStatus.NEEDS_REVIEW)
     first = False
     if good and run.mode != Mode.REMAP:
@@ -130,12 +130,19 @@ def _update_sync(sync: Sync, run: SyncRun, ending: Ending, at: datetime) -> bool
         sync.initial_completed_at = sync.initial_completed_at or (at if run.mode != Mode.REMAP else None)
     sync.failures_in_row = 0 if good else sync.failures_in_row + (ending.status == RunStatus.FAILED)
     if ending.status == RunStatus.FAILED:
+        if run.mode == Mode.FULL:  # incremental runs have their turn before it is tried again
+            sync.next_full_at = at + timedelta(seconds=min(sync.full_interval_seconds, 4 * _pause_seconds(sync, False)))
         sync.failed_at = at
+        # One that turns out not to be on offer is waited for no longer, like one that was synced.
+        first = sync.initial_completed_at is None and not sync.unavailable and bool(_unavailable(ending))
         sync.unavailable = _unavailable(ending)
     elif good:
         sync.unavailable = ""
     pause = UNAVAILABLE_SECONDS if sync.unavailable else _pause_seconds(sync, good)
-    sync.next_run_at = at if sync.requested_mode else at + timedelta(seconds=pause)
+    planned = at + timedelta(seconds=pause)
+    if good and sync.next_full_at is not None:
+        planned = min(planned, max(sync.next_full_at, at))
+    sync.next_run_at = at if sync.requested_mode else planned
     sync.save(update_fields=FINISHED_FIELDS)
     return first
 
@@ -157,8 +164,11 @@ def _pause_seconds(sync: Sync, good: bool) -> float:
 def _supersede_reviews(run: SyncRun) -> None:
     """A later complete walk judged everything anew: older held deletions are history."""
     older = SyncRun.objects.filter(sync_id=run.sync_id, status=RunStatus.NEEDS_REVIEW).exclude(pk=run.pk)
-    Suspect.objects.filter(run__in=older).delete()
-    older.update(status=RunStatus.COMPLETED, review=Review.SUPERSEDED, reviewed_at=Now())
+    held = list(older.order_by("pk").select_for_update().values_list("pk", flat=True))
+    Suspect.objects.filter(run__in=held).delete()
+    SyncRun.objects.filter(pk__in=held).update(
+        status=RunStatus.COMPLETED, review=Review.SUPERSEDED, reviewed_at=Now(), error=None
+    )
 
 
 def counts(run: SyncRun) -> dict[str, int]:
@@ -213,7 +223,8 @@ def _tell_if_all_synced(run: SyncRun) -> None:
     open_ones = Sync.objects.filter(
         connection_id=run.connection_id, enabled=True, initial_completed_at=None, unavailable=""
     )
-    if not open_ones.exists():
+    synced = Sync.objects.filter(connection_id=run.connection_id, initial_completed_at__isnull=False)
+    if not open_ones.exists() and synced.exists():
         emit(EventType.INITIAL_SYNC_COMPLETED, data={}, **origin(run))
 
 

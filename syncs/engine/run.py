@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection, transaction
 from django_scopes import scope, scopes_disabled
 
 from connections.choices import ConnectionStatus
@@ -21,7 +21,15 @@ from connections.services import (
     record_trouble,
 )
 from core import ids
-from core.errors import AuthError, BugError, LineshaftError, RateLimitedError, TransientError, ValidationFailedError
+from core.errors import (
+    AuthError,
+    BugError,
+    LineshaftError,
+    NotFoundError,
+    RateLimitedError,
+    TransientError,
+    ValidationFailedError,
+)
 from core.leases import Lease, LeaseLostError, claim
 from integrations.registry import get_connector
 from integrations.sdk.connector import Connector
@@ -40,6 +48,8 @@ log = structlog.get_logger(__name__)
 BUSY_SECONDS = (1.0, 3.0)
 RATE_LIMIT_SECONDS = 60.0
 MANY, MANY_SHARE = 20, 0.5
+# What a session ends with; one that stood still inside a transaction gets an InternalError.
+LOST = (OperationalError, InterfaceError, InternalError)
 
 
 def execute_run(run_id: UUID) -> None:
@@ -53,19 +63,21 @@ def execute_run(run_id: UUID) -> None:
         lease = _claim(run)
         if lease is None:
             return
+        # Read again: another worker may have moved the run on between the first look and the claim.
+        run = SyncRun.objects.select_related("sync", "connection").get(pk=run_id)
         try:
             _work(run, lease)
         except LeaseLostError:
             log.warning("lease_lost", fence=lease.fence)
-        except (OperationalError, InterfaceError):
-            # The database went away: nothing can be written now. The lease runs out and a tick tells again.
+        except LOST:
+            # The session went away, or was ended because it stood still: nothing can be written now. The lease runs out and a tick tells again.
             log.exception("database_lost")
             connection.close()
 
 
 def _claim(run: SyncRun) -> Lease | None:
     """Take the run, if its connection has a place left among those that may run at once."""
-    connector = get_connector(run.connection.system)
+    seconds, concurrency = _limits(run)
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", [f"runs:{run.connection_id}"])
@@ -75,13 +87,22 @@ def _claim(run: SyncRun) -> Lease | None:
                 [run.connection_id, run.pk],
             )
             (others,) = cursor.fetchone()
-        lease = claim(SyncRun, run.pk, seconds=connector.call_seconds + settings.SYNC_LEASE_MARGIN_SECONDS)
+        lease = claim(SyncRun, run.pk, seconds=seconds + settings.SYNC_LEASE_MARGIN_SECONDS)
         if lease is None:
             return None
-        if others >= connector.limits.concurrency:
+        if others >= concurrency:
             outcomes.wait(lease, random.uniform(*BUSY_SECONDS))
             return None
     return lease
+
+
+def _limits(run: SyncRun) -> tuple[float, int]:
+    """Seconds one call may take, and how many runs of the connection may work at once."""
+    try:
+        connector = get_connector(run.connection.system)
+    except NotFoundError:  # not installed (any more): the run is claimed all the same, and told so
+        connector = Connector
+    return connector.call_seconds, connector.limits.concurrency
 
 
 def _work(run: SyncRun, lease: Lease) -> None:
@@ -89,6 +110,7 @@ def _work(run: SyncRun, lease: Lease) -> None:
     if lease.exhausted:
         outcomes.finish(lease, outcomes.failed(_poisoned()))
         return
+    opened_at = outcomes.now()
     try:
         if not _may_start(run, lease):
             return
@@ -108,10 +130,10 @@ def _work(run: SyncRun, lease: Lease) -> None:
         _after_trouble(run, lease, error)
     except LineshaftError as error:
         if isinstance(error, AuthError):
-            record_trouble(run.connection_id, run.workspace_id, error)
+            record_trouble(run.connection_id, run.workspace_id, error, opened_at=opened_at)
         log.info("run_failed", code=error.code, detail=error.detail)
         outcomes.finish(lease, outcomes.failed(error))
-    except (LeaseLostError, OperationalError, InterfaceError):
+    except (LeaseLostError, *LOST):
         raise
     except Exception as error:  # a run ends here: what happened is stored, shown and logged
         log.exception("run_broke")
@@ -138,7 +160,9 @@ def _may_start(run: SyncRun, lease: Lease) -> bool:
     if run.cancel_requested or held.paused or not run.sync.enabled or held.health == ConnectionStatus.DISCONNECTED:
         raise Cancelled
     if held.health == ConnectionStatus.NEEDS_REAUTH:
-        raise AuthError("The customer must sign in again before this connection can sync.")
+        waiting = AuthError("The customer must sign in again before this connection can sync.", code="NEEDS_REAUTH")
+        outcomes.finish(lease, outcomes.failed(waiting))
+        return False
     if run.mode == Mode.REMAP or held.circuit_open_until is None:
         return True
     if let_probe_through(held.pk, held.workspace_id):

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db import DataError, IntegrityError, connection, transaction
 
+from core.ids import derived_hex, namespace_of
 from syncs.engine.prepare import Rejected, Row, Seen
 from syncs.packing import unpack
 
@@ -213,15 +214,25 @@ def forget_quarantine(scope: Scope, *, before: datetime) -> None:
         )
 
 
+def has_quarantined(scope: Scope) -> bool:
+    """Whether anything is set aside."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM syncs_quarantinedrecord WHERE sync_id = %s)", [scope.sync_id])
+        return bool(cursor.fetchone()[0])
+
+
 def quarantined(scope: Scope, *, limit: int = 2000) -> list[tuple[str, bytes]]:
     """(remote id, raw bytes) of what is set aside, least tried first."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT remote_id, raw FROM syncs_quarantinedrecord WHERE sync_id = %s AND code <> 'NO_REMOTE_ID'"
+            "SELECT remote_id, raw, record_id FROM syncs_quarantinedrecord WHERE sync_id = %s AND code <> 'NO_REMOTE_ID'"
             " AND code <> 'REMOTE_ID_TOO_LONG' ORDER BY attempts, id LIMIT %s",
             [scope.sync_id, limit],
         )
-        return [(row[0], bytes(row[1])) for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+    namespace = namespace_of(scope.connection_id, scope.entity)
+    # An id that could not be kept as it came would become another record.
+    return [(row[0], bytes(row[1])) for row in rows if derived_hex(namespace, row[0]) == row[2].hex]
 
 
 def stored_raw(scope: Scope, after: UUID | None, limit: int) -> list[tuple[UUID, str, bytes]]:
@@ -289,7 +300,8 @@ def bury(scope: Scope, record_ids: Sequence[str], *, before: datetime) -> list[s
             """UPDATE syncs_record SET deleted_at = clock.now, changed_at = clock.now, written_at = clock.now,
                 version = version + 1, last_change = 'deleted', missing_in_run_id = NULL
             FROM (SELECT clock_timestamp() AS now) AS clock
-            WHERE connection_id = %s AND entity = %s AND id = ANY(%s::uuid[]) AND deleted_at IS NULL AND written_at < %s
+            WHERE id IN (SELECT id FROM syncs_record WHERE connection_id = %s AND entity = %s AND id = ANY(%s::uuid[])
+                AND deleted_at IS NULL AND written_at < %s ORDER BY id FOR UPDATE)
             RETURNING replace(id::text, '-', '')""",
             [scope.connection_id, scope.entity, "{" + ",".join(record_ids) + "}", before],
         )

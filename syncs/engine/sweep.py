@@ -8,7 +8,16 @@ from typing import Any
 from django.db import transaction
 from django.db.models import F
 
-from core.errors import LineshaftError, NotFoundError, NotSupportedError
+from core.errors import (
+    BusinessRuleError,
+    ConflictError,
+    LineshaftError,
+    NotFoundError,
+    NotLicensedError,
+    NotSupportedError,
+    PermissionDeniedError,
+    ValidationFailedError,
+)
 from syncs.choices import Phase, RunStatus
 from syncs.engine import store
 from syncs.engine.errors import OutOfTime, Wait
@@ -21,6 +30,8 @@ from workspaces.events import emit_records
 
 GUARD_SHARE, GUARD_ROWS = 0.2, 10
 MAX_CONFIRMATIONS = 200
+# The system refuses this object, not us: the others are asked for all the same.
+ABOUT_ONE_OBJECT = (PermissionDeniedError, NotLicensedError, ValidationFailedError, BusinessRuleError, ConflictError)
 
 
 class Sweep:
@@ -105,6 +116,8 @@ class Sweep:
                     raw = self.walk.connector.fetch_one(self.walk.resource, remote_id)
                 except NotFoundError:
                     gone.append(record)
+                except ABOUT_ONE_OBJECT:
+                    alive.append(record)  # it was not said to be gone, so it is not
                 else:
                     self.walk.take_again(remote_id, raw)
                     alive.append(record)

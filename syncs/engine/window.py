@@ -58,7 +58,9 @@ def _lower_bound(run: SyncRun, resource: Resource, until: Any) -> Any:
     if resource.changes is None:
         return None  # the system cannot tell what changed: every walk is complete
     if run.mode == Mode.INCREMENTAL:
-        return sync.cursor - resource.changes.overlap if sync.cursor else None
+        known = sync.cursor or sync.data_as_of  # a walk that showed nothing left no cursor
+        bounds = [known - resource.changes.overlap if known else None, sync.history_from]
+        return max((bound for bound in bounds if bound is not None), default=None)
     if sync.history_from is not None:
         return sync.history_from
     if sync.history_days is not None and resource.spec.document:

@@ -32,7 +32,7 @@ class PageWriter:
         self.scope = Scope(run.workspace_id, run.connection_id, run.sync_id, run.sync.entity)
         self.packer = packer_for(run.connection_id, self.scope.entity)
         store.make_staging()
-        self.has_quarantine = bool(store.quarantined(self.scope, limit=1))
+        self.has_quarantine = store.has_quarantined(self.scope)
 
     def commit_page(self, prepared: Prepared, *, page_no: int, page: Page, digest: str) -> bool:
         """Write a page with its checkpoint, counters and events, together or not at all. True: the run must stop."""

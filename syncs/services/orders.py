@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -9,10 +10,12 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from connections.models import Connection
-from core.errors import FieldError, ValidationFailedError
+from core.errors import ConflictError, FieldError, ValidationFailedError
 from integrations.registry import get_connector
 from syncs.choices import Mode
+from syncs.engine.outcomes import now
 from syncs.models import Sync, SyncRun
+from syncs.services.runs import cancel_run
 
 DOCUMENT_HISTORY_DAYS = 90
 CHANGEABLE = ("enabled", "interval_seconds", "full_interval_seconds", "history_days")
@@ -59,16 +62,25 @@ def update_sync(sync: Sync, **changes: Any) -> Sync:
             # Another window: the next run is a full one, which fixes its start anew. Older copies stay, unjudged.
             sync.history_from, sync.requested_mode = None, Mode.FULL
             also += ["history_from", "requested_mode"]
+        if "full_interval_seconds" in changes and sync.next_full_at is not None:
+            sync.next_full_at = min(sync.next_full_at, now() + timedelta(seconds=sync.full_interval_seconds))
+            also.append("next_full_at")
         sync.save(update_fields=[*changes, *also])
     sync.refresh_from_db()
     return sync
 
 
 def pause_sync(sync: Sync) -> None:
-    """No more runs until resumed; one under way is asked to stop."""
-    with transaction.atomic():
-        Sync.objects.filter(pk=sync.pk).update(paused=True)
-        SyncRun.objects.filter(sync=sync).active().update(cancel_requested=True)
+    """No more runs until resumed; a waiting one ends now, one under way at its next page.
+
+    First the sync, then its run, each in a transaction of its own: a run that finishes locks them the other way round.
+    """
+    Sync.objects.filter(pk=sync.pk).update(paused=True)
+    for run in SyncRun.objects.filter(sync=sync).active():
+        try:
+            cancel_run(run)
+        except ConflictError:
+            continue  # it ended meanwhile, which is as well
 
 
 def resume_sync(sync: Sync) -> None:

@@ -37,9 +37,10 @@ def request_run(sync: Sync, mode: Mode, *, trigger: Trigger, by: str = "") -> Re
         if active is not None:
             if MODE_STRENGTH[mode] > MODE_STRENGTH[sync.requested_mode]:
                 sync.requested_mode = mode
-                sync.save(update_fields=["requested_mode"])
+                Sync.objects.filter(pk=sync.pk).update(requested_mode=mode, next_run_at=Now())
             return Requested(active, is_new=False)
-        return Requested(start_run(sync, fitting_mode(sync, mode), trigger=trigger, by=by), is_new=True)
+        wanted = max(mode, sync.requested_mode, key=MODE_STRENGTH.__getitem__)
+        return Requested(start_run(sync, fitting_mode(sync, wanted), trigger=trigger, by=by), is_new=True)
 
 
 def _refuse_if_halted(sync: Sync) -> None:
@@ -96,5 +97,5 @@ def cancel_run(run: SyncRun, *, by: str = "") -> SyncRun:
 def _plan_next(sync_id: UUID) -> None:
     """The next run is due after an interval: what somebody cancelled must not begin again at once."""
     sync = Sync.objects.select_for_update(no_key=True).get(pk=sync_id)
-    if not sync.requested_mode:
-        Sync.objects.filter(pk=sync_id).update(next_run_at=Now() + timedelta(seconds=sync.interval_seconds))
+    pause = timedelta(seconds=0 if sync.requested_mode or sync.paused else sync.interval_seconds)
+    Sync.objects.filter(pk=sync_id).update(next_run_at=Now() + pause)

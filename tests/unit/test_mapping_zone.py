@@ -9,7 +9,7 @@ import pytest
 
 from connections.models import Connection
 from connections.services import effective_mapping, update_connection
-from integrations.entities import PurchaseOrder
+from integrations.entities import PurchaseOrder, WorkOrder
 from integrations.sdk.mapping import MappingRow, compile_mapping
 from integrations.sdk.transforms import make
 from tests.connectors import TestErp, TestErpServer, connect, erp_connector, erp_server  # noqa: F401
@@ -65,17 +65,18 @@ def test_transform_when_it_counts_seconds_then_no_zone_matters() -> None:
     assert created(1767258000, {"name": "datetime", "epoch": "seconds"}) == "2026-01-01T09:00:00Z"
 
 
-def test_entity_fields_when_they_are_moments_then_they_are_in_the_zone_too_and_days_stay() -> None:
-    rows = [MappingRow("approved_at", "at"), MappingRow("order_date", "at")]
-    spec = PurchaseOrder.spec()
-    if "approved_at" not in {field.name for field in spec.fields}:
-        rows = rows[1:]
-    unified = compile_mapping(spec, rows, connection_id=CONNECTION, zone="Asia/Tokyo").map({"at": MORNING})
-    assert unified["order_date"] == "2026-01-01"
+def test_entity_field_when_it_is_a_moment_then_the_zone_holds_and_a_day_stays_as_written() -> None:
+    rows = [MappingRow("planned_start", "at")]
+    work_order = compile_mapping(WorkOrder.spec(), rows, connection_id=CONNECTION, zone="Asia/Tokyo")
+    assert work_order.map({"at": MORNING})["planned_start"] == "2026-01-01T00:00:00Z"
+    assert work_order.shape.build_slowly({"at": MORNING}) == work_order.shape.build({"at": MORNING})
+    rows = [MappingRow("order_date", "at")]
+    order = compile_mapping(PurchaseOrder.spec(), rows, connection_id=CONNECTION, zone="America/New_York")
+    assert order.map({"at": "2026-01-01T23:00:00"})["order_date"] == "2026-01-01"
 
 
 @pytest.fixture
-def connection(erp_connector: type[TestErp], erp_server: TestErpServer) -> Connection:  # noqa: F811
+def connection(erp_connector: type[TestErp], erp_server: TestErpServer) -> Connection:
     return connect(erp_server, time_zone="Asia/Tokyo")
 
 
@@ -91,7 +92,7 @@ def test_digest_when_only_the_zone_differs_then_it_differs(connection: Connectio
 @pytest.mark.parametrize("mode", ["full", "remap"])
 def test_zone_when_it_changes_then_the_next_full_run_or_remap_maps_every_record_anew(
     connection: Connection,
-    erp_server: TestErpServer,  # noqa: F811
+    erp_server: TestErpServer,
     mode: str,
 ) -> None:
     erp_server.add_orders(3, created_at=MORNING)

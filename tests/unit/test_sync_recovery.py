@@ -167,3 +167,116 @@ def test_history_when_widened_later_then_a_full_run_fetches_it_and_older_copies_
     narrow = run_sync(sync, "full")
     assert (narrow.status, narrow.deleted_count) == ("completed", 0)
     assert set(copy_of(sync).live) == {"1", "50", "120"}
+
+
+def test_all_synced_when_the_last_entity_turns_out_not_to_be_on_offer_then_it_is_told_once(
+    connection, erp_server, erp_connector, monkeypatch
+) -> None:
+    erp_server.add_orders(3)
+    orders, vendors = sync_of(connection), sync_of(connection, "vendor")
+    run_sync(orders)
+    assert event_types(orders)["connection.initial_sync_completed"] == 0
+
+    def fetch_page(*_: Any) -> Any:
+        raise NotSupportedError("The module for vendors is not installed there.")
+
+    monkeypatch.setattr(erp_connector, "fetch_page", fetch_page)
+    for _ in range(2):
+        assert run_sync(vendors).status == "failed"
+    assert event_types(orders)["connection.initial_sync_completed"] == 1
+
+
+def test_worker_when_it_looked_before_another_moved_the_run_on_then_it_goes_on_from_there(
+    connection, erp_server, settings, monkeypatch
+) -> None:
+    """The row is read before it is claimed; what counts is what it says afterwards."""
+    from syncs.engine import run as engine
+
+    erp_server.add_orders(35)
+    sync = sync_of(connection)
+    run_sync(sync)
+    with scopes_disabled():
+        run = request_run(sync, Mode.FULL, trigger=Trigger.API).run
+    settings.SYNC_WORK_BUDGET_SECONDS = 0
+    claim = engine._claim
+    others: list[int] = []
+
+    def claim_after_another(stale: Any) -> Any:
+        if not others:
+            others.append(1)
+            engine.execute_run(run.pk)  # a page of work, then the run is free again
+        return claim(stale)
+
+    monkeypatch.setattr(engine, "_claim", claim_after_another)
+    engine.execute_run(run.pk)
+    monkeypatch.undo()
+    for _ in range(6):
+        engine.execute_run(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.error, run.read_count, run.deleted_count) == ("completed", None, 35, 0)
+
+
+def test_full_when_one_missing_object_is_refused_then_it_lives_and_the_run_completes(connection, erp_server) -> None:
+    erp_server.add_orders(30)
+    sync = sync_of(connection)
+    run_sync(sync)
+    erp_server.delete("orders", "1003", "1004")
+    erp_server.fail("http_403", on="/orders/1003")
+    run = run_sync(sync, "full")
+    assert (run.status, run.deleted_count) == ("completed", 1)
+    assert copy_of(sync).deleted == {"1004"}
+
+
+def test_pause_when_a_run_waits_then_it_ends_and_resuming_begins_at_once(connection, erp_server) -> None:
+    from syncs.services import pause_sync, resume_sync
+
+    erp_server.add_orders(3)
+    sync = sync_of(connection)
+    erp_server.fail("http_429", on="/orders", times=1)
+    run = run_sync(sync)
+    assert run.status == "waiting"
+    with scopes_disabled():
+        pause_sync(sync)
+        run.refresh_from_db()
+        assert run.status == "cancelled"
+        resume_sync(sync)
+    assert due(sync) and run_sync(sync).status == "completed"
+
+
+def test_wish_when_its_run_ended_and_a_weaker_one_is_asked_for_then_the_stronger_begins(connection, erp_server) -> None:
+    from syncs.engine.run import execute_run
+
+    erp_server.add_orders(3)
+    sync = sync_of(connection)
+    run_sync(sync)
+    with scopes_disabled():
+        first = request_run(sync, Mode.INCREMENTAL, trigger=Trigger.API).run
+        request_run(sync, Mode.FULL, trigger=Trigger.API)
+        execute_run(first.pk)
+        assert request_run(sync, Mode.INCREMENTAL, trigger=Trigger.API).run.mode == "full"
+
+
+def test_incremental_when_the_first_sync_showed_nothing_then_it_does_not_fetch_all_history(
+    connection, erp_server, erp_connector, monkeypatch
+) -> None:
+    monkeypatch.setattr(erp_connector, "purchase_orders", replace(erp_connector.purchase_orders, open_values=()))
+    sync = sync_of(connection)
+    run_sync(sync)
+    erp_server.add_orders(2, created_at="2020-01-01T00:00:00Z", updated_at="2020-01-01T00:00:00Z")
+    run = run_sync(sync)
+    assert (run.status, run.read_count) == ("completed", 0)
+
+
+def test_review_when_decided_then_its_error_is_told_no_longer(connection, erp_server) -> None:
+    from syncs.choices import Review
+    from syncs.services import review_run
+
+    erp_server.add_orders(30)
+    sync = sync_of(connection)
+    run_sync(sync)
+    erp_server.fail("empty_list", on="/orders")
+    run = run_sync(sync, "full")
+    with scopes_disabled():
+        assert sync_status([connection])[0].errors
+        review_run(run, Review.RELEASED, by="test")
+        assert not sync_status([connection])[0].errors

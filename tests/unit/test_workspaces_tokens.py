@@ -234,7 +234,9 @@ def test_tokens_without_a_scope_raise() -> None:
 def lines() -> Iterator[list[Any]]:
     """All that is logged, before secrets are cut, whatever level another test or a command in this process has left."""
     before, capture = structlog.get_config(), structlog.testing.LogCapture()
-    structlog.configure(**{**before, "processors": [capture], "wrapper_class": structlog.make_filtering_bound_logger(0)})
+    structlog.configure(
+        **{**before, "processors": [capture], "wrapper_class": structlog.make_filtering_bound_logger(0)}
+    )
     yield capture.entries
     structlog.configure(**before)
 
