@@ -43,13 +43,21 @@ def _beat(name: str, elapsed_ms: float, problem: str) -> None:
     )
 
 
-def run_until(stop: threading.Event, *, interval_seconds: float = 1.0) -> None:
-    """Tick until `stop` is set. A lost database is waited for, not fatal."""
+def run_until(
+    stop: threading.Event,
+    *,
+    interval_seconds: float = 1.0,
+    report: Callable[[dict[str, int]], None] | None = None,
+) -> None:
+    """Tick until `stop` is set. A lost database is waited for, not fatal. `report` is told what each round moved."""
     while not stop.is_set():
         close_old_connections()
+        moved: dict[str, int] = {}
         try:
-            run_once()
+            moved = run_once()
         except Exception:  # the database is away: the beat could not be written either
             log.exception("tick_without_database")
             connection.close()
+        if report is not None:
+            report(moved)
         stop.wait(interval_seconds)

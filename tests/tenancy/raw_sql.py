@@ -39,6 +39,8 @@ DEMANDED: dict[str, tuple[str, tuple[str, ...]]] = {
     "syncs.engine.store.mark_missing": (SCOPE, ("scope",)),
     "syncs.engine.store.missed_before": (SCOPE, ("scope",)),
     "syncs.engine.store.missing": (SCOPE, ("scope",)),
+    "syncs.engine.store.has_quarantined": (SCOPE, ("scope",)),
+    "syncs.engine.store.remember_shown": (WORK_ROW, ("run_id",)),
     "syncs.engine.store.quarantine": (SCOPE, ("scope",)),
     "syncs.engine.store.quarantined": (SCOPE, ("scope",)),
     "syncs.engine.store.release_quarantine": (SCOPE, ("scope",)),
@@ -59,6 +61,7 @@ NO_SCOPE = {
     "syncs.engine.store.stage": "fills this session's own table, which write_staged moves into one scope",
     "syncs.states.as_expression": "an expression over the row of a queryset, which has its scope; refers to that row's own",
     "workspaces.tokens._read": "who calls is not known yet: one token by its public part, told only with its secret",
+    "syncs.ticks.resume_after_recovery": "the tick serves all workspaces; each sync is compared with its own connection",
     "syncs.ticks.notice_mapping_changes": "the tick serves all workspaces; each sync is compared with its own mappings",
 }
 

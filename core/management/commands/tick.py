@@ -5,16 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator
 from typing import Any
 
-import structlog
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import close_old_connections, connection
 
 from core import ticks
-
-log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
@@ -39,26 +34,11 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        if not options["json"]:
-            ticks.run_until(stop, interval_seconds=options["interval"])
-            return
-        for moved in _rounds(stop, options["interval"]):
-            self.stdout.write(_as_json(moved))
-            self.stdout.flush()  # whoever reads a pipe sees each round as it ends
+        ticks.run_until(stop, interval_seconds=options["interval"], report=self._tell if options["json"] else None)
 
-
-def _rounds(stop: threading.Event, interval_seconds: float) -> Iterator[dict[str, int]]:
-    """What each round moved, as `ticks.run_until` makes them; nothing while the database is away."""
-    while not stop.is_set():
-        close_old_connections()
-        try:
-            moved = ticks.run_once()
-        except Exception:  # the database is away: the beat could not be written either
-            log.exception("tick_without_database")
-            connection.close()
-            moved = {}
-        yield moved
-        stop.wait(interval_seconds)
+    def _tell(self, moved: dict[str, int]) -> None:
+        self.stdout.write(_as_json(moved))
+        self.stdout.flush()  # whoever reads a pipe sees each round as it ends
 
 
 def _failed(moved: dict[str, int]) -> list[str]:
