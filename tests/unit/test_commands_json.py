@@ -16,7 +16,6 @@ from django.db import OperationalError
 from django_scopes import scopes_disabled
 
 from core import ids, ticks
-from core.management.commands import tick
 from workspaces.models import Workspace
 
 pytestmark = pytest.mark.django_db
@@ -54,9 +53,8 @@ class StopsAfter(io.StringIO):
 @pytest.fixture
 def duties(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three of the test's own. The connection, closed between rounds, here holds the test's transaction: it stays."""
-    for module in (ticks, tick):
-        monkeypatch.setattr(module, "connection", SimpleNamespace(close=lambda: None))
-    monkeypatch.setattr(tick, "close_old_connections", lambda: None)
+    monkeypatch.setattr(ticks, "connection", SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(ticks, "close_old_connections", lambda: None)
     settings.TICKS = [f"{HERE}.moves_two", f"{HERE}.moves_nothing", f"{HERE}.breaks"]
 
 

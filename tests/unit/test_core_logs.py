@@ -21,7 +21,7 @@ SECRET = "hunter2hunter2"  # no shape of its own: only its key or its surroundin
 @pytest.fixture
 def lines(capsys):
     """Set up logging towards the captured stderr; the fixture reads what was written."""
-    before = logging.getLogger().level
+    before, said = logging.getLogger().level, structlog.get_config()
     configure("json", "INFO")
     yield lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     structlog.contextvars.clear_contextvars()
@@ -29,6 +29,7 @@ def lines(capsys):
     for handler in [handler for handler in root.handlers if isinstance(handler, LineHandler)]:
         root.removeHandler(handler)
     root.setLevel(before)
+    structlog.configure(**said)
 
 
 def test_structlog_and_stdlib_lines_look_alike(lines):
