@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -53,6 +54,16 @@ class Plan:
     mapper: Mapper
     key: str | None = None
     short: str = ""
+    reference: ShortReference | None = None
+
+
+@dataclass(frozen=True)
+class ShortReference:
+    """A reference whose id and name stand in one object: keys of these, and what makes our id of the remote one."""
+
+    id_key: str
+    name_key: str
+    shown: Callable[[str], str]
 
 
 class Shape:
@@ -95,6 +106,12 @@ _NUMBER = """    if {v}.__class__ is int: {v} = str({v})
 """
 
 
+_REFERENCE = """    {v} = get({key})
+    i = {v}.get({id}) if {v}.__class__ is dict else None
+    n = {v}.get({name}) if i else None
+    if i.__class__ is str and i and (n is None or n.__class__ is str): {v} = {{"id": s{n}(i), "remote_id": i, "name": n}}
+    else: {v} = f{n}(raw)
+"""
 _SHORT = {"text": _TEXT, "number": _NUMBER, "plain": _PLAIN}
 
 
@@ -114,6 +131,10 @@ def generate(plans: list[Plan]) -> Callable[[Any], dict[str, Any]]:
             expression = "None"
         elif plan.mapper is empty_list:
             expression = "[]"
+        elif plan.key is not None and plan.reference is not None:
+            names |= {f"f{position}": plan.mapper, f"s{position}": plan.reference.shown}
+            keys = {"key": plan.key, "id": plan.reference.id_key, "name": plan.reference.name_key}
+            lines.append(_REFERENCE.format(v=variable, n=position, **{k: repr(text_) for k, text_ in keys.items()}))
         elif plan.key is not None and plan.short:
             lines.append(f"    {variable} = get({plan.key!r})\n")
             lines.append(_SHORT[plan.short].format(v=variable))
@@ -137,13 +158,18 @@ class Maker:
     def shape(self, fields: Iterable[FieldSpec], rows: Mapping[str, MappingRow], *, sparse: bool) -> Shape:
         """An object's builder. Objects inside of lists are sparse: what the mapping does not fill is left out."""
         plans = [
-            Plan(f.name, self.field(f, rows[f.name]), *self._short_way(f, rows[f.name]))
-            if f.name in rows
-            else Plan(f.name, empty_list if f.kind == "list" else nothing)
+            self._plan(f, rows[f.name]) if f.name in rows else Plan(f.name, empty_list if f.kind == "list" else nothing)
             for f in fields
             if f.name in rows or not sparse
         ]
         return Shape(plans)
+
+    def _plan(self, spec: FieldSpec, row: MappingRow) -> Plan:
+        if spec.kind == "reference":
+            shown = self._shown(spec)
+            short = _short_reference(row, shown)
+            return Plan(spec.name, self.reference(row, shown), short[0] if short else None, "", short and short[1])
+        return Plan(spec.name, self.field(spec, row), *self._short_way(spec, row))
 
     def _short_way(self, spec: FieldSpec, row: MappingRow) -> tuple[str | None, str]:
         """Key and kind of a field that is read from one key and needs no transform."""
@@ -151,8 +177,6 @@ class Maker:
         return (key, SHORT_KINDS.get(spec.kind, "")) if key else (None, "")
 
     def field(self, spec: FieldSpec, row: MappingRow) -> Mapper:
-        if spec.kind == "reference":
-            return self.reference(spec, row)
         if spec.kind == "list":
             return self.list_of(spec, row)
         if spec.kind == "object":
@@ -185,11 +209,19 @@ class Maker:
             get = _always(get, transform) if name in transforms.ACCEPT_NONE else _then(get, transform)
         return get
 
-    def reference(self, spec: FieldSpec, row: MappingRow) -> Mapper:
+    def _shown(self, spec: FieldSpec) -> Callable[[str], str]:
+        """Our shown id of a remote one, remembered: few vendors and items stand in many documents."""
         target = ENTITIES[spec.target or ""].spec()
         namespace, prefix = namespace_of(self.connection_id, target.name), target.id_prefix + "_"
+
+        @lru_cache(maxsize=_REFERENCE_CACHE)
+        def shown(remote_id: str) -> str:
+            return prefix + derived_hex(namespace, remote_id)
+
+        return shown
+
+    def reference(self, row: MappingRow, shown: Callable[[str], str]) -> Mapper:
         get_both = _id_and_name(self.value(row), row)
-        cache: dict[str, str] = {}
 
         def reference(raw: Any) -> dict[str, Any] | None:
             found, name = get_both(raw)
@@ -198,12 +230,7 @@ class Maker:
             if found is None or found == "":
                 return {"id": None, "remote_id": None, "name": name} if name else None
             remote_id = found if type(found) is str else str(found)
-            shown = cache.get(remote_id)
-            if shown is None:
-                if len(cache) >= _REFERENCE_CACHE:
-                    cache.clear()
-                shown = cache[remote_id] = prefix + derived_hex(namespace, remote_id)
-            return {"id": shown, "remote_id": remote_id, "name": name}
+            return {"id": shown(remote_id), "remote_id": remote_id, "name": name}
 
         return reference
 
@@ -235,9 +262,9 @@ def _id_and_name(get_id: Mapper, row: MappingRow) -> Callable[[Any], tuple[Any, 
     """Remote id and name of a reference; where both stand in one object, that is looked up once."""
     if not row.name_source:
         return lambda raw: (get_id(raw), None)
-    parent, _, id_key = row.source.partition(".")
-    same, _, name_key = row.name_source.partition(".")
-    if not row.transforms and parent == same and plain_key(parent) and plain_key(id_key) and plain_key(name_key):
+    keys = _same_object(row)
+    if keys is not None:
+        parent, id_key, name_key = keys
 
         def both(raw: Any) -> tuple[Any, Any]:
             found = raw.get(parent)
@@ -246,6 +273,20 @@ def _id_and_name(get_id: Mapper, row: MappingRow) -> Callable[[Any], tuple[Any, 
         return both
     get_name = compile_path(row.name_source)
     return lambda raw: (get_id(raw), get_name(raw))
+
+
+def _same_object(row: MappingRow) -> tuple[str, str, str] | None:
+    """Parent, id key and name key of a reference whose two parts stand in one object and need no transform."""
+    parent, _, id_key = row.source.partition(".")
+    same, _, name_key = (row.name_source or "").partition(".")
+    if row.transforms or parent != same or not all(map(plain_key, (parent, id_key, name_key))):
+        return None
+    return parent, id_key, name_key
+
+
+def _short_reference(row: MappingRow, shown: Callable[[str], str]) -> tuple[str, ShortReference] | None:
+    keys = _same_object(row)
+    return (keys[0], ShortReference(keys[1], keys[2], shown)) if keys else None
 
 
 def _then(get: Mapper, convert: Mapper) -> Mapper:

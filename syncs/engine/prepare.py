@@ -19,6 +19,7 @@ from integrations.sdk.mapping import Compiled
 from integrations.sdk.transforms import MappingError
 
 MAX_REMOTE_ID_BYTES = 512
+SURELY_SHORT = MAX_REMOTE_ID_BYTES // 4  # characters: in UTF-8 one has four bytes at the most
 # A NUL escape, but not an escaped backslash before plain "u0000".
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -114,11 +115,17 @@ class Preparer:
 
     def sight(self, records: Iterable[tuple[str, bytes]], unreadable: Iterable[tuple[str, bytes]] = ()) -> Sighted:
         """Tell a page's objects apart. An id that stands twice counts once, as it came last."""
-        sighted = Sighted()
-        for item in self._identify(records):
-            sighted.seen.append(item.id)
-            problem = _unfit(item)
-            if problem:
+        namespace, key = self._namespace, self._key
+        found: dict[str, Seen] = {}
+        for remote_id, raw in records:
+            record_id = derived_hex(namespace, remote_id)
+            found[record_id] = Seen(record_id, remote_id, raw, blake2b(raw, digest_size=16, key=key).digest())
+        sighted = Sighted(list(found))
+        for item in found.values():
+            # What is short, plain and without an escaped NUL is fit; anything else is looked at more closely.
+            if len(item[1]) <= SURELY_SHORT and item[1].isascii() and b"\\u0000" not in item[2]:
+                sighted.good.append(item)
+            elif problem := _unfit(item):
                 sighted.rejected.append(Rejected(item.id, item.remote_id, item.raw, *problem))
             else:
                 sighted.good.append(item)
@@ -140,14 +147,6 @@ class Preparer:
             else:
                 prepared.rejected.append(outcome)
         return prepared
-
-    def _identify(self, records: Iterable[tuple[str, bytes]]) -> list[Seen]:
-        namespace, key = self._namespace, self._key
-        found: dict[str, Seen] = {}
-        for remote_id, raw in records:
-            record_id = derived_hex(namespace, remote_id)
-            found[record_id] = Seen(record_id, remote_id, raw, blake2b(raw, digest_size=16, key=key).digest())
-        return list(found.values())
 
     def _nameless(self, reason: str, raw: bytes) -> Rejected:
         """An object without an id is told apart by its bytes."""
@@ -198,10 +197,7 @@ class Preparer:
 
 def _unfit(item: Seen) -> tuple[str, str] | None:
     """Why PostgreSQL could not hold it, if so."""
-    if (
-        len(item.remote_id) > MAX_REMOTE_ID_BYTES // 4
-        and len(item.remote_id.encode(errors="replace")) > MAX_REMOTE_ID_BYTES
-    ):
+    if len(item.remote_id.encode(errors="replace")) > MAX_REMOTE_ID_BYTES:
         return "REMOTE_ID_TOO_LONG", f"Its id has more than {MAX_REMOTE_ID_BYTES} bytes."
     if not item.remote_id.isascii():
         try:

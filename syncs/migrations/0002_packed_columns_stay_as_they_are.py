@@ -9,5 +9,10 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             "ALTER TABLE syncs_record ALTER COLUMN body SET STORAGE EXTERNAL, ALTER COLUMN raw SET STORAGE EXTERNAL",
             "ALTER TABLE syncs_record ALTER COLUMN body SET STORAGE EXTENDED, ALTER COLUMN raw SET STORAGE EXTENDED",
-        )
+        ),
+        # Ids are as good as random: nothing to compress there either.
+        migrations.RunSQL(
+            "ALTER TABLE syncs_runpage ALTER COLUMN record_ids SET STORAGE EXTERNAL",
+            "ALTER TABLE syncs_runpage ALTER COLUMN record_ids SET STORAGE EXTENDED",
+        ),
     ]
