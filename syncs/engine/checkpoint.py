@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from django.db import connection
 
+from core import prepared
 from core.leases import Lease, LeaseLostError
 from syncs.models import SyncRun
 
@@ -20,7 +20,7 @@ MUST_STOP = (
 )
 _TABLE = SyncRun._meta.db_table
 _ADVANCE = f"""WITH moved AS (
-    UPDATE {_TABLE} SET lease_until = clock_timestamp() + %s * interval '1 second', claims_without_progress = 0,
+    UPDATE {_TABLE} SET lease_until = clock_timestamp() + %s::float8 * interval '1 second', claims_without_progress = 0,
         attempts = 0, error = NULL, position = %s::jsonb, walk_done = %s, page_no = %s, last_page_digest = %s,
         newest = %s, total = coalesce(%s, total), read_count = read_count + %s, created_count = created_count + %s,
         updated_count = updated_count + %s, unchanged_count = unchanged_count + %s,
@@ -70,7 +70,7 @@ def advance(lease: Lease, step: Step, *, shown: Sequence[str] | None) -> bool:
     if shown is not None:
         statement += _SHOWN
         values += [step.page_no, "{" + ",".join(shown) + "}"]
-    with connection.cursor() as cursor:
+    with prepared.cursor() as cursor:
         cursor.execute(statement + " SELECT must_stop FROM moved", values)
         row = cursor.fetchone()
     if row is None:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db import DataError, IntegrityError, connection, transaction
 
+from core import prepared
 from core.ids import derived_hex, namespace_of
 from syncs.engine.prepare import Rejected, Row, Seen
 from syncs.packing import unpack
@@ -77,7 +78,7 @@ def differing(scope: Scope, seen: Sequence[Seen]) -> list[int]:
         return []
     ids = "{" + ",".join(item.id for item in seen) + "}"
     prints = "{" + ",".join('"\\\\x' + item.fingerprint.hex() + '"' for item in seen) + "}"
-    with connection.cursor() as cursor:
+    with prepared.cursor() as cursor:
         cursor.execute(DIFFERING, [ids, prints, scope.connection_id])
         return [row[0] for row in cursor.fetchall()]
 
