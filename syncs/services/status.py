@@ -104,7 +104,7 @@ def _of_connection(
     entities = [_of_entity(connection, sync, runs[sync.pk], at) for sync in syncs]
     successes = [entity.last_successful_sync_at for entity in entities]
     errors = [{"entity": entity.entity, **entity.error} for entity in entities if entity.error]
-    if connection.error and connection.error["code"] not in [error["code"] for error in errors]:
+    if connection.error and connection.error.get("code") not in [error.get("code") for error in errors]:
         errors.append({"entity": None, **connection.error})
     return ConnectionSyncStatus(
         connection_id=connection.pk,
