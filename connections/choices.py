@@ -26,3 +26,12 @@ CONNECTION_BADGES = {
 }
 # Syncs are claimed for these only. An offline one is tried again when its circuit lets a probe through.
 MAY_SYNC = (ConnectionStatus.ACTIVE, ConnectionStatus.OFFLINE)
+
+
+class OverriddenOperation(models.TextChoices):
+    """What an administrator may forbid for one connection."""
+
+    CREATE = "create", "Create"
+    UPDATE = "update", "Update"
+    DELETE = "delete", "Delete"
+    ACTION = "action", "Action"

@@ -9,8 +9,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from connections.choices import ConnectionStatus
-from connections.querysets import ConnectionQuerySet, MappingQuerySet
+from connections.choices import ConnectionStatus, OverriddenOperation
+from connections.querysets import CallQuerySet, ConnectionQuerySet, MappingQuerySet
 from core.ids import new_id
 from core.scoping import scoped
 from workspaces.choices import Environment
@@ -64,6 +64,13 @@ class Connection(models.Model):
     )
     budget_tokens = models.FloatField(default=0, help_text="Calls left of the system's limit (token bucket).")
     budget_at = models.DateTimeField(null=True, blank=True, help_text="When budget_tokens was computed.")
+
+    probed = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="What the account may do there: entity, operation, yes or no; empty: not known.",
+    )
+    probed_at = models.DateTimeField(null=True, blank=True, help_text="When that was found out.")
 
     online_since = models.DateTimeField(
         null=True, blank=True, help_text="When it came back from being offline or from needing a sign-in."
@@ -181,3 +188,80 @@ class MappingField(models.Model):
 
     def __str__(self) -> str:
         return self.target
+
+
+class CapabilityOverride(models.Model):
+    """What an administrator forbade for one connection, though the system and its account allow it."""
+
+    PREFIX = "cov"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    connection = models.ForeignKey(
+        Connection, on_delete=models.CASCADE, related_name="capability_overrides", db_index=False
+    )
+    entity = models.CharField(max_length=40)
+    operation = models.CharField(max_length=8, choices=OverriddenOperation.choices)
+    field = models.CharField(
+        max_length=120, blank=True, help_text="That field alone (lines.quantity), or that action; empty: the whole."
+    )
+    reason = models.CharField(max_length=300, blank=True, help_text="Shown to whoever asks why.")
+    created_by = models.CharField(max_length=160, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = scoped(models.QuerySet, workspace="workspace")
+
+    class Meta:
+        ordering = ["entity", "operation", "field"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection", "entity", "operation", "field"], name="one_capability_override"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"no {self.operation} of {self.entity}{f' {self.field}' if self.field else ''}"
+
+
+class UpstreamCall(models.Model):
+    """One call to a connection's system, kept for who looks for the reason of something. Kept 14 days.
+
+    It belongs to a run that failed, to an operation, or to nothing: then somebody made it by passthrough. Runs and
+    operations live in a room above and are named by their ids alone.
+    """
+
+    PREFIX = "call"
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="upstream_calls", db_index=False)
+    run_id = models.UUIDField(null=True, blank=True, help_text="The sync run it was made for.")
+    operation_id = models.UUIDField(null=True, blank=True, help_text="The operation it was made for.")
+    triggered_by = models.CharField(max_length=160, blank=True, help_text="Who asked for it, of a passthrough call.")
+    position = models.PositiveIntegerField(help_text="Which call of its owner it was, from 1; gaps were not kept.")
+    method = models.CharField(max_length=20)
+    url = models.TextField(help_text="The address called, secrets cut.")
+    status = models.PositiveIntegerField(null=True, blank=True, help_text="HTTP status; empty when no answer came.")
+    error_code = models.CharField(max_length=60, blank=True, help_text="Why no answer came.")
+    started_at = models.DateTimeField(help_text="By the clock of the machine that called.")
+    elapsed_ms = models.FloatField(help_text="Until the whole answer was there, milliseconds.")
+    request_bytes = models.BigIntegerField(help_text="Sent, headers included, before TLS.")
+    response_bytes = models.BigIntegerField(help_text="Received, headers included, before TLS.")
+    request_body = models.TextField(blank=True, help_text="At most 4,096 characters, secrets cut.")
+    response_body = models.TextField(blank=True, help_text="At most 4,096 characters, secrets cut.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = scoped(CallQuerySet, workspace="workspace")
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["run_id"], name="call_by_run", condition=Q(run_id__isnull=False)),
+            models.Index(fields=["operation_id"], name="call_by_operation", condition=Q(operation_id__isnull=False)),
+            models.Index(fields=["workspace", "id"], name="call_by_workspace"),
+            models.Index(fields=["connection", "id"], name="call_by_connection"),
+            models.Index(fields=["created_at"], name="call_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.status or self.error_code}"

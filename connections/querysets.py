@@ -57,3 +57,11 @@ class MappingQuerySet(models.QuerySet[Any]):
 
     def current_override(self, connection_id: Any, entity: str) -> MappingQuerySet:
         return self.filter(connection_id=connection_id, entity=entity, is_current=True)
+
+
+class CallQuerySet(models.QuerySet[Any]):
+    """Selections of upstream calls."""
+
+    def owned(self) -> CallQuerySet:
+        """Those of runs and operations."""
+        return self.exclude(run_id=None, operation_id=None)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from connections.api import connections, mappings, systems, tokens
+from connections.api import calls, connections, mappings, passthrough, systems, tokens
 
 urlpatterns = [
     path("systems", systems.Systems.as_view()),
@@ -19,4 +19,6 @@ urlpatterns = [
     path("connections/<str:connection_id>/mappings", mappings.Mappings.as_view()),
     path("connections/<str:connection_id>/mappings/<str:entity>", mappings.OneMapping.as_view()),
     path("connections/<str:connection_id>/mappings/<str:entity>/preview", mappings.PreviewMapping.as_view()),
+    path("upstream-calls", calls.UpstreamCalls.as_view()),
+    path("passthrough", passthrough.Passthrough.as_view()),
 ]

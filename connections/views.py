@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.utils.functional import cached_property
+from rest_framework.request import Request
 
 from connections.models import Connection
 from connections.querysets import ConnectionQuerySet as ConnectionRows
@@ -67,6 +68,20 @@ def find_connection(token: ApiToken, connection_id: UUID | str) -> Connection:
     if found is None:
         raise no_such_connection()
     return found
+
+
+def asked_connection(token: ApiToken, request: Request) -> UUID | None:
+    """The connection a list is limited to, by `?connection=` or the header; 404 when it is not visible."""
+    header, parameter = request.headers.get(HEADER), text_from(request, "connection")
+    if header and parameter and header != parameter:
+        raise wrong_parameter("connection", f"names another connection than {HEADER}")
+    named = header or parameter
+    if not named:
+        return None
+    value = ids.read(Connection.PREFIX, named)
+    if value is None or not visible_connections(token).filter(pk=value).exists():
+        raise no_such_connection()
+    return value
 
 
 def no_such_connection() -> NotFoundHereError:

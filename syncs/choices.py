@@ -89,3 +89,51 @@ STATE_BADGES = {
     SyncState.NEVER_SYNCED: "",
     SyncState.COMPLETED: "success",
 }
+
+
+class OperationKind(models.TextChoices):
+    """What an operation does."""
+
+    CREATE = "create", "Create"
+    UPDATE = "update", "Update"
+    DELETE = "delete", "Delete"
+    ACTION = "action", "Action"
+
+
+class OperationStatus(models.TextChoices):
+    """Where an operation stands. `unknown`: a request was sent and its outcome is being looked up."""
+
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    AWAITING_SOURCE = "awaiting_source", "Awaiting the source"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    UNKNOWN = "unknown", "Unknown"
+    NEEDS_REVIEW = "needs_review", "Needs review"
+
+
+UNFINISHED = (
+    OperationStatus.QUEUED,
+    OperationStatus.RUNNING,
+    OperationStatus.AWAITING_SOURCE,
+    OperationStatus.UNKNOWN,
+)
+OPERATION_BADGES = {
+    OperationStatus.QUEUED: "info",
+    OperationStatus.RUNNING: "info",
+    OperationStatus.AWAITING_SOURCE: "info",
+    OperationStatus.SUCCEEDED: "success",
+    OperationStatus.FAILED: "danger",
+    OperationStatus.UNKNOWN: "warning",
+    OperationStatus.NEEDS_REVIEW: "warning",
+}
+
+
+class Stage(models.TextChoices):
+    """What may have happened upstream."""
+
+    PLANNED = "planned", "Nothing was sent"
+    SENDING = "sending", "A request was about to be sent"
+    ACCEPTED = "accepted", "Accepted as a job"
+    APPLIED = "applied", "Done, to be read back"
+    ENDED = "ended", "Ended"

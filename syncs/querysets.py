@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import models
 
-from syncs.choices import ACTIVE
+from syncs.choices import ACTIVE, UNFINISHED
 
 
 class SyncQuerySet(models.QuerySet[Any]):
@@ -30,3 +30,15 @@ class RecordQuerySet(models.QuerySet[Any]):
     def live(self) -> RecordQuerySet:
         """Without the tombstones."""
         return self.filter(deleted_at=None)
+
+
+class OperationQuerySet(models.QuerySet[Any]):
+    """Selections of operations."""
+
+    def unfinished(self) -> OperationQuerySet:
+        """Whose outcome is still to come."""
+        return self.filter(status__in=UNFINISHED)
+
+    def overlapping(self, since: Any) -> OperationQuerySet:
+        """Writes that may have changed an object after this moment: begun, and not ended before it."""
+        return self.filter(sent_at__isnull=False).filter(models.Q(done_at=None) | models.Q(done_at__gte=since))

@@ -17,13 +17,16 @@ from core.leases import take_due_for_hint
 from integrations.registry import catalogue
 from syncs.choices import Mode, Trigger
 from syncs.engine.outcomes import TASK, now
-from syncs.models import Sync, SyncRun
+from syncs.models import Operation, Sync, SyncRun
+from syncs.operations.outcomes import QUEUE as OPERATION_QUEUE
+from syncs.operations.outcomes import TASK as OPERATION_TASK
 from syncs.services.orders import ensure_syncs
 from syncs.services.runs import fitting_mode, start_run
 from workspaces.feed import forget_old_events
 
 BATCH = 200
 RUN_DAYS = 90
+KEY_DAYS = 30
 
 
 def make_missing_syncs() -> int:
@@ -119,8 +122,16 @@ def hint_due_runs() -> int:
     return told
 
 
+def hint_due_operations() -> int:
+    """Tell workers of operations that are due: fresh ones, waiting ones, and those whose worker died."""
+    told = 0
+    for operation_id in take_due_for_hint(Operation, BATCH):
+        told += hints.publish(OPERATION_TASK, operation_id, queue=OPERATION_QUEUE)
+    return told
+
+
 def forget_old_rows() -> int:
-    """Events after 30 days and ended runs after 90, in small batches."""
+    """Events and idempotency keys after 30 days, ended runs and operations after 90, in small batches."""
     with scopes_disabled():
         forgotten = forget_old_events()
     with scopes_disabled():
@@ -134,4 +145,11 @@ def forget_old_rows() -> int:
         )
         if ids:
             forgotten += SyncRun.objects.filter(pk__in=ids).delete()[0]
+        ended = Operation.objects.filter(old, status__in=("succeeded", "failed")).values_list("pk", flat=True)[:1000]
+        forgotten += Operation.objects.filter(pk__in=list(ended)).delete()[0]
+        keyed = int((now() - timedelta(days=KEY_DAYS)).timestamp() * 1000)
+        spent = Operation.objects.filter(pk__lt=UUID(int=keyed << 80), idempotency_key__isnull=False)
+        forgotten += Operation.objects.filter(pk__in=list(spent.values_list("pk", flat=True)[:1000])).update(
+            idempotency_key=None
+        )
     return forgotten

@@ -41,8 +41,18 @@ class Scope(models.TextChoices):
     SYNCS_READ = "syncs:read", "See sync status, runs and errors"
     SYNCS_WRITE = "syncs:write", "Trigger, pause, cancel and review syncs"
     RECORDS_READ = "records:read", "Read unified records"
+    RECORDS_WRITE = "records:write", "Create, change and delete records in the systems"
+    OPERATIONS_READ = "operations:read", "See operations and their calls"
+    OPERATIONS_WRITE = "operations:write", "Retry and resolve operations"
     EVENTS_READ = "events:read", "Read the event feed"
     TOKENS_WRITE = "tokens:write", "Create and revoke tokens"
+    PASSTHROUGH_READ = "passthrough:read", "Raw calls to the systems that read"
+    PASSTHROUGH_WRITE = "passthrough:write", "Raw calls to the systems that may change anything there"
+
+
+OFF_BY_DEFAULT = frozenset({Scope.PASSTHROUGH_READ, Scope.PASSTHROUGH_WRITE})
+"""A token has these only when they are named, never as a part of "all"."""
+USUAL_SCOPES = tuple(scope.value for scope in Scope if scope not in OFF_BY_DEFAULT)
 
 
 class EventType(models.TextChoices):
@@ -56,6 +66,9 @@ class EventType(models.TextChoices):
     ONLINE = "connection.online", "The system answers again"
     OFFLINE = "connection.offline", "The system does not answer"
     DISCONNECTED = "connection.disconnected", "The connection was ended"
+    OPERATION_SUCCEEDED = "operation.succeeded", "A write was done upstream"
+    OPERATION_FAILED = "operation.failed", "A write was refused or given up"
+    OPERATION_NEEDS_REVIEW = "operation.needs_review", "A person must say how a write ended"
     RECORD_CREATED = "record.created", "Records are new in the copy"
     RECORD_UPDATED = "record.updated", "Records changed or came back"
     RECORD_DELETED = "record.deleted", "Records are gone at the source"

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from core.api_errors import ForbiddenError, NotAuthenticatedError
 from workspaces import tokens
+from workspaces.choices import Scope
 from workspaces.models import ApiToken
 
 if TYPE_CHECKING:  # rest_framework.views imports this module, by way of the settings
@@ -36,11 +37,21 @@ class HasScope(BasePermission):
         token = request.auth
         if not isinstance(token, ApiToken):
             raise NotAuthenticatedError(tokens.REFUSED, log_detail="no token was sent")
-        method = "GET" if request.method == "HEAD" else request.method
-        needed = getattr(view, "scopes", {}).get(method)
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        needed = self.needed(request, view, method)
         if needed is None:
             log.error("scope_not_declared", view=type(view).__name__, method=method)
             raise ForbiddenError("No scope opens this method.", code="SCOPE_NOT_DECLARED")
-        if not tokens.grants(token.scopes, str(needed)):
-            raise MissingScopeError(f"The token needs the scope {needed}.", extra={"required_scope": str(needed)})
+        require_scope(token, needed)
         return True
+
+    def needed(self, request: Request, view: APIView, method: str) -> Scope | None:
+        """The scope for this request; None opens it to nobody."""
+        declared: Scope | None = getattr(view, "scopes", {}).get(method)
+        return declared
+
+
+def require_scope(token: ApiToken, needed: Scope) -> None:
+    """Refuse with 403 MISSING_SCOPE what the token may not do."""
+    if not tokens.grants(token.scopes, str(needed)):
+        raise MissingScopeError(f"The token needs the scope {needed}.", extra={"required_scope": str(needed)})

@@ -164,6 +164,10 @@ EGRESS_ALLOWED_NETWORKS = ENVIRONMENT.EGRESS_ALLOWED_NETWORKS
 SYNC_LEASE_MARGIN_SECONDS = ENVIRONMENT.SYNC_LEASE_MARGIN_SECONDS
 SYNC_WORK_BUDGET_SECONDS = ENVIRONMENT.SYNC_WORK_BUDGET_SECONDS
 SYNC_RETRY_SECONDS = ENVIRONMENT.SYNC_RETRY_SECONDS
+UPSTREAM_CALL_DAYS = ENVIRONMENT.UPSTREAM_CALL_DAYS
+OPERATION_SEND_SECONDS = ENVIRONMENT.OPERATION_SEND_SECONDS
+OPERATION_JOB_SECONDS = ENVIRONMENT.OPERATION_JOB_SECONDS
+OPERATION_LOOKUP_SECONDS = ENVIRONMENT.OPERATION_LOOKUP_SECONDS
 # Connectors that may be chosen; tests and benchmarks add their own. The registry alone imports them, by name.
 CONNECTORS = ["integrations.connectors.tryton.Tryton"]
 # What `manage.py tick` runs: dotted paths of functions without arguments that return how many rows they moved.
@@ -173,7 +177,9 @@ TICKS = [
     "syncs.ticks.resume_after_recovery",
     "syncs.ticks.dispatch_due_syncs",
     "syncs.ticks.hint_due_runs",
+    "syncs.ticks.hint_due_operations",
     "syncs.ticks.forget_old_rows",
+    "connections.services.forget_old_calls",
 ]
 
 REST_FRAMEWORK = {

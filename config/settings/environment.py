@@ -91,6 +91,34 @@ class Environment(BaseSettings):
         description="Waits after transient failures within one run, in seconds, comma separated; then it fails",
         examples=["`10,60,600`"],
     )
+    OPERATION_SEND_SECONDS: int = Field(
+        900,
+        ge=10,
+        le=86_400,
+        description="How long an operation may wait to be sent (system away, rate limit) before it fails, in seconds",
+        examples=["`3600`"],
+    )
+    OPERATION_JOB_SECONDS: int = Field(
+        3600,
+        ge=1,
+        le=604_800,
+        description="How long a system's own job may take before its outcome counts as unknown, in seconds",
+        examples=["`600`"],
+    )
+    OPERATION_LOOKUP_SECONDS: int = Field(
+        86_400,
+        ge=60,
+        le=604_800,
+        description="How long an unknown outcome is looked up before a person must decide, in seconds",
+        examples=["`3600`"],
+    )
+    UPSTREAM_CALL_DAYS: int = Field(
+        14,
+        ge=1,
+        le=365,
+        description="How long calls of failed runs, of operations and by passthrough can be looked at, in days",
+        examples=["`30`"],
+    )
     REDIS_PREFIX: str = Field(
         "",
         description="Prefix of queue names, so that several installations can share a Redis",

@@ -199,3 +199,28 @@ TOKEN: dict[str, Any] = {
     "last_used_at": None,
 }
 NEW_TOKEN: dict[str, Any] = {name: TOKEN[name] for name in ("name", "scopes", "expires_at", "allowed_networks")}
+CALL: dict[str, Any] = {
+    "id": "call_01935000000070008000000000000009",
+    "connection_id": CONNECTION["id"],
+    "run_id": "run_01935000000070008000000000000003",
+    "operation_id": None,
+    "triggered_by": "",
+    "position": 7,
+    "method": "GET",
+    "url": "https://erp.nordwerk.example/api/orders?limit=100&cursor=0%3A1100",
+    "status": 500,
+    "error_code": "",
+    "started_at": "2026-03-01T08:00:00.214000Z",
+    "elapsed_ms": 812.4,
+    "request_bytes": 214,
+    "response_bytes": 301,
+    "request_body": "",
+    "response_body": '{"message": "deadlock detected"}',
+}
+RAW_CALL: dict[str, Any] = {"method": "GET", "path": "/v1/meters", "query": {"site": "north", "limit": 2}}
+RAW_ANSWER: dict[str, Any] = {
+    "status": 200,
+    "headers": {"content-type": "application/json"},
+    "body": {"items": [{"id": "17", "reading": "4711.5"}]},
+    "encoding": "json",
+}

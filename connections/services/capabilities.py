@@ -1,71 +1,98 @@
-"""What can be done with a system, computed from what its connector declares: nothing is said that is not declared."""
+"""What can be done with a system or through a connection, told from its cards: nothing is said that is not so."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from connections.models import Connection
+from connections.services.cards import OF_FIELDS, WRITES, Card, Denial, cards_of
 from connections.services.opening import connector_of
 from core.errors import NotFoundError
 from integrations.entities import ENTITIES
 from integrations.entities.spec import EntitySpec, FieldSpec
 from integrations.sdk.connector import Connector
-from integrations.sdk.declarations import Resource, Write
-from integrations.sdk.mapping import MappingRow
-
-WRITES = ("create", "update", "delete")
+from integrations.sdk.declarations import Action, Resource
+from integrations.sdk.mapping import CUSTOM, MappingRow
 
 
 def capabilities(connection_or_connector: Connection | type[Connector], entity: str | None = None) -> dict[str, Any]:
     """Entity name -> what can be done with it; with `entity` that one's alone. Entities the system lacks say why.
 
-    Shape: {"entity", "title", "supported", "operations": {"read": {"supported", "reason", "rules"}, ...,
-    "delete": {..., "delete_kind"}}, "changes": {"detection": "since" | "full", "touched_by", "overlap_seconds"},
-    "read_one", "filterable", "fields": {name: {"kind", "readable", "writable", "writable_in", "items"}}, "note"}.
-    Errors: NotFoundError for a name that is no entity.
+    Of a connector: what it declares. Of a connection: with its own mapping, what its account may, what was forbidden.
+    Shape: {"entity", "title", "supported", "operations": {"read": {"supported", "reason", "rules"}, ..., "delete": {...,
+    "delete_kind", "kinds"}}, "actions": {name: {"title", "help", "supported", "reason", "only_status", "to_status",
+    "parameters"}}, "changes": {"detection": "since" | "full", "touched_by", "overlap_seconds"}, "read_one", "filterable",
+    "fields": {name: {"kind", "readable", "required", "writable", "writable_in", "writable_in_status", "reasons",
+    "items"}}, "note"}; a reason is {"code", "detail"} or None. Errors: NotFoundError for a name that is no entity.
     """
     given = connection_or_connector
-    connector = connector_of(given) if isinstance(given, Connection) else given
-    if entity is None:
-        return {name: _of(connector, kind.spec()) for name, kind in ENTITIES.items()}
-    if entity not in ENTITIES:
+    if entity is not None and entity not in ENTITIES:
         raise NotFoundError(f"There is no entity {entity!r}. Entities: {', '.join(ENTITIES)}.")
-    return _of(connector, ENTITIES[entity].spec())
+    connector = connector_of(given) if isinstance(given, Connection) else given
+    names = [name for name in connector.resources() if entity in (None, name)]
+    if isinstance(given, Connection):
+        cards = cards_of(given, *names) if names else {}
+    else:
+        cards = {name: Card(connector, name) for name in names}
+    if entity is not None:
+        return _of(connector, ENTITIES[entity].spec(), cards.get(entity))
+    return {name: _of(connector, kind.spec(), cards.get(name)) for name, kind in ENTITIES.items()}
 
 
-def _of(connector: type[Connector], spec: EntitySpec) -> dict[str, Any]:
-    resource = connector.resources().get(spec.name)
-    reason = None if resource else f"{connector.title} has no {spec.title.lower()} that can be read."
+def _of(connector: type[Connector], spec: EntitySpec, card: Card | None) -> dict[str, Any]:
+    if card is None:
+        return _absent(connector, spec)
+    resource = card.resource
     return {
         "entity": spec.name,
         "title": spec.title,
-        "supported": resource is not None,
-        "operations": {
-            "read": {"supported": resource is not None, "reason": reason, "rules": _rules(resource, "read")},
-            **{name: _write(connector, spec, resource, name) for name in WRITES},
-        },
+        "supported": True,
+        "operations": {name: _operation(card, name) for name in ("read", *WRITES)},
+        "actions": {action.name: _action(card, action) for action in resource.actions},
         "changes": _changes(resource),
-        "read_one": bool(resource and resource.detail),
-        "filterable": [field.name for field in spec.filterable] if resource else [],
-        "fields": _fields(spec.fields, resource.fields, resource.writes) if resource else {},
-        "note": resource.note if resource else "",
+        "read_one": bool(resource.detail),
+        "filterable": [field.name for field in spec.filterable],
+        "fields": _fields(card, spec.fields, card.rows) | _custom(card),
+        "note": resource.note,
     }
 
 
-def _write(connector: type[Connector], spec: EntitySpec, resource: Resource | None, name: str) -> dict[str, Any]:
-    declared = next((write for write in resource.writes if write.operation == name), None) if resource else None
-    title = spec.title.lower()
-    told = {
-        "supported": declared is not None,
-        "reason": None if declared else f"The connector of {connector.title} does not {name} a {title}.",
-        "rules": _rules(resource, name) if declared else [],
+def _absent(connector: type[Connector], spec: EntitySpec) -> dict[str, Any]:
+    lacks = Denial("platform", f"{connector.title} has no {spec.title.lower()} that can be read.")
+    return {
+        "entity": spec.name,
+        "title": spec.title,
+        "supported": False,
+        "operations": {
+            name: _told(lacks, []) | ({"delete_kind": None, "kinds": []} if name == "delete" else {})
+            for name in ("read", *WRITES)
+        },
+        "actions": {},
+        "changes": None,
+        "read_one": False,
+        "filterable": [],
+        "fields": {},
+        "note": "",
     }
+
+
+def _told(denial: Denial | None, rules: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"supported": denial is None, "reason": denial.as_json() if denial else None, "rules": rules}
+
+
+def _operation(card: Card, name: str) -> dict[str, Any]:
+    told = _told(card.operation(name), _rules(card.resource, name))
     if name == "delete":
-        told["delete_kind"] = (declared.kind or "hard") if declared else None
+        kinds = [
+            {"kind": write.kind or "hard", "only_status": list(write.only_status), "note": write.note}
+            for write in card.resource.writes
+            if write.operation == "delete"
+        ]
+        told |= {"delete_kind": kinds[0]["kind"] if kinds else None, "kinds": kinds}
     return told
 
 
-def _rules(resource: Resource | None, operation: str) -> list[dict[str, Any]]:
+def _rules(resource: Resource, operation: str) -> list[dict[str, Any]]:
     return [
         {
             "unless_status": list(rule.unless_status),
@@ -73,15 +100,36 @@ def _rules(resource: Resource | None, operation: str) -> list[dict[str, Any]]:
             "fields": list(rule.fields),
             "reason": rule.reason,
         }
-        for rule in (resource.rules if resource else ())
+        for rule in resource.rules
         if rule.operation == operation
     ]
 
 
-def _changes(resource: Resource | None) -> dict[str, Any] | None:
+def _action(card: Card, action: Action) -> dict[str, Any]:
+    denial = card.action(action.name)
+    return {
+        "title": action.title,
+        "help": action.help,
+        "supported": denial is None,
+        "reason": denial.as_json() if denial else None,
+        "only_status": list(action.only_status),
+        "to_status": list(action.to_status),
+        "parameters": [
+            {
+                "name": parameter.name,
+                "kind": parameter.kind,
+                "required": parameter.required,
+                "help": parameter.help,
+                "values": list(parameter.values),
+                "target": parameter.target,
+            }
+            for parameter in action.parameters
+        ],
+    }
+
+
+def _changes(resource: Resource) -> dict[str, Any]:
     """How changes are found: by their time, or only by comparing everything."""
-    if resource is None:
-        return None
     if resource.changes is None:
         return {"detection": "full", "touched_by": [], "overlap_seconds": None}
     return {
@@ -92,27 +140,35 @@ def _changes(resource: Resource | None) -> dict[str, Any] | None:
 
 
 def _fields(
-    specs: tuple[FieldSpec, ...], rows: tuple[MappingRow, ...], writes: tuple[Write, ...]
+    card: Card, specs: tuple[FieldSpec, ...], rows: tuple[MappingRow, ...], prefix: str = ""
 ) -> dict[str, dict[str, Any]]:
     by_target = {row.target: row for row in rows}
-    return {spec.name: _field(spec, by_target.get(spec.name), writes) for spec in specs}
+    return {spec.name: _field(card, spec, by_target.get(spec.name), prefix) for spec in specs}
 
 
-def _field(spec: FieldSpec, row: MappingRow | None, writes: tuple[Write, ...]) -> dict[str, Any]:
-    may_be_written = row is not None and not row.read_only and spec.writable
-    names = [
-        write.operation
-        for write in writes
-        if may_be_written and write.operation != "delete" and (not write.fields or spec.name in write.fields)
-    ]
-    told: dict[str, Any] = {
-        "kind": spec.kind,
-        "readable": row is not None,
-        "writable": bool(names),
-        "writable_in": names,
-    }
+def _field(card: Card, spec: FieldSpec, row: MappingRow | None, prefix: str) -> dict[str, Any]:
+    path = prefix + spec.name
+    told = {"kind": spec.kind, "readable": row is not None, **_writing(card, path)}
     if spec.item:
-        # What is inside is written with the whole, so the names of the whole decide.
-        inside = tuple(Write(write.operation) for write in writes if write.operation in names)
-        told["items"] = _fields(spec.item, row.items if row else (), inside)
+        told["items"] = _fields(card, spec.item, row.items if row else (), f"{path}.")
     return told
+
+
+def _writing(card: Card, path: str) -> dict[str, Any]:
+    """Where the field may be sent. `reasons` of operations that may be done, but without it."""
+    possible = [operation for operation in OF_FIELDS if card.operation(operation) is None]
+    denials = {operation: card.field(operation, path) for operation in possible}
+    allowed = [operation for operation, denial in denials.items() if denial is None]
+    return {
+        "required": path in card.required(),
+        "writable": bool(allowed),
+        "writable_in": allowed,
+        "writable_in_status": card.statuses("update", path)[0] if "update" in allowed else None,
+        "reasons": {operation: denial.as_json() for operation, denial in denials.items() if denial is not None},
+    }
+
+
+def _custom(card: Card) -> dict[str, dict[str, Any]]:
+    """What this connection maps beside the unified fields."""
+    names = [row.target for row in card.rows if row.target.startswith(CUSTOM)]
+    return {name: {"kind": "custom", "readable": True, **_writing(card, name)} for name in names}

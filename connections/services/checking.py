@@ -27,6 +27,8 @@ from workspaces.choices import EventType
 CALL_SECONDS = 15.0
 """A person waits for the answer: no call of a check takes longer."""
 
+OPERATIONS = ("read", "create", "update", "delete")
+
 log = structlog.get_logger(__name__)
 
 
@@ -85,6 +87,7 @@ class _Attempt:
         self.error: LineshaftError | None = None
         self.signed_in: CheckResult | None = None
         self.readable = 0
+        self.probed: dict[str, dict[str, bool]] = {}
 
     def run(self, connection: Connection, connector: Connector) -> None:
         connector.call_seconds = min(connector.call_seconds, CALL_SECONDS)  # type: ignore[misc]  # of this one alone
@@ -104,6 +107,22 @@ class _Attempt:
         for entity in connector.resources():
             if not self._read(connection, connector, entity):
                 return
+        if self.readable:
+            self._probe(connection, connector)
+
+    def _probe(self, connection: Connection, connector: Connector) -> None:
+        """Find out what the account may do. Where that cannot be told nothing is known, and the check is as good."""
+        take_call(connection, connector.limits, for_operations=True)
+        try:
+            with _understood(connector):
+                found = connector.probe()
+        except LineshaftError as error:
+            detail = f"What the account may do could not be found out: {error_json(error)['message']}"
+            self.outcome.checks.append(Check("permissions", True, detail, error.code))
+            return
+        self.probed = _known(found, connector)
+        if self.probed:
+            self.passed("permissions", _permissions(self.probed))
 
     def _read(self, connection: Connection, connector: Connector, entity: str) -> bool:
         """Read one page of an entity. False when the system is gone and more tries would only take time."""
@@ -130,6 +149,25 @@ class _Attempt:
             self.error, self.outcome.error = error, shown
 
 
+def _known(found: dict[str, dict[str, bool]], connector: Connector) -> dict[str, dict[str, bool]]:
+    """What was told of entities and operations there are."""
+    return {
+        entity: {operation: bool(may) for operation, may in told.items() if operation in OPERATIONS}
+        for entity, told in found.items()
+        if entity in connector.resources()
+    }
+
+
+def _permissions(probed: dict[str, dict[str, bool]]) -> str:
+    missing = [
+        f"{operation} {entity.replace('_', ' ')}"
+        for entity, told in probed.items()
+        for operation, may in told.items()
+        if not may
+    ]
+    return f"The account may not: {', '.join(missing)}." if missing else "The account may do all it was asked about."
+
+
 @contextmanager
 def _understood(connector: Connector) -> Iterator[None]:
     """Another product's JSON at the address must not look like a fault of ours."""
@@ -154,7 +192,18 @@ def _mark_active(connection: Connection, attempt: _Attempt) -> None:
         locked.account, locked.system_version = _fit(told.account, 200), _fit(told.version, 80)
         if was in (ConnectionStatus.OFFLINE, ConnectionStatus.NEEDS_REAUTH):
             locked.online_since = Now()
-        learned = ("online_since", "health", "error", "checked_at", "account", "system_version", "updated_at")
+        locked.probed, locked.probed_at = attempt.probed or None, Now() if attempt.probed else None
+        learned = (
+            "online_since",
+            "probed",
+            "probed_at",
+            "health",
+            "error",
+            "checked_at",
+            "account",
+            "system_version",
+            "updated_at",
+        )
         locked.save(update_fields=[*learned, *CIRCUIT_FIELDS])
         if was in (ConnectionStatus.OFFLINE, ConnectionStatus.NEEDS_REAUTH):
             tell(locked, EventType.ONLINE, previous=was)

@@ -21,6 +21,7 @@ _TYPES: dict[str, tuple[type, str]] = {
     "transforms": (list, "a list of objects"),
     "items": (list, "a list of rows"),
     "read_only": (bool, "true or false"),
+    "write": (str, "a text"),
 }
 
 

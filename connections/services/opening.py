@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from django_scopes import scope
 from connections.models import Connection, Credential
 from core.encryption import DecryptionError, KeyRingError
 from core.errors import ConfigError, NotFoundError
-from core.http import Door, TlsOptions, connection_policy
+from core.http import CallRecord, Door, TlsOptions, connection_policy
 from core.keys import default_ring
 from integrations.registry import get_connector
 from integrations.sdk.connector import Connector, ConnectorSettings
@@ -23,8 +23,11 @@ TLS_CLIENT_KEY = "tls_client_key"
 
 
 @contextmanager
-def open_connector(connection: Connection, *, page_size: int | None = None) -> Iterator[Connector]:
-    """The connection's connector, with a door that closes at the end. `page_size` replaces the connection's own.
+def open_connector(
+    connection: Connection, *, page_size: int | None = None, on_call: Callable[[CallRecord], None] | None = None
+) -> Iterator[Connector]:
+    """The connection's connector, with a door that closes at the end. `page_size` replaces the connection's own;
+    `on_call` gets a record of each call, in whichever thread makes it.
 
     Settings and secrets are read anew, in one statement: a secret never meets a host it was not entered for. Nothing of
     the database stays open during calls. Errors: ConfigError (CONFIG_INCOMPLETE naming the missing setting, KEY_MISSING
@@ -47,7 +50,7 @@ def open_connector(connection: Connection, *, page_size: int | None = None) -> I
     )
     hidden = [*secrets.values(), *([client_key] if client_key else [])]
     policy = connection_policy(settings.EGRESS_ALLOWED_NETWORKS)
-    with Door(policy, tls=tls, proxy=current.proxy or None, secrets=hidden) as door:
+    with Door(policy, tls=tls, proxy=current.proxy or None, secrets=hidden, on_call=on_call) as door:
         yield kind(given, door)
 
 

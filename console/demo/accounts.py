@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django_scopes import scope, scopes_disabled
 
-from workspaces.choices import Environment, Role, Scope
+from workspaces.choices import USUAL_SCOPES, Environment, Role
 from workspaces.models import ApiToken, Membership, Workspace
 from workspaces.services import create_workspace
 from workspaces.tokens import create_token, revoke_token
@@ -37,7 +37,7 @@ def prepare_accounts() -> Accounts:
         for old in ApiToken.objects.filter(created_by=BY, revoked_at=None):
             revoke_token(token=old, revoked_by=BY)
         _, clear = create_token(
-            workspace=workspace, name="Demo", scopes=Scope.values, environment=Environment.TEST, created_by=BY
+            workspace=workspace, name="Demo", scopes=USUAL_SCOPES, environment=Environment.TEST, created_by=BY
         )
     return Accounts(USER_NAME, PASSWORD, clear)
 

@@ -13,8 +13,9 @@ from typing import Self
 
 from core.errors import LineshaftError, TransientError
 from core.http.client import Answer, Client
+from core.http.contents import NOTHING, content_of
 from core.http.exchange import Exchange
-from core.http.messages import CallRecord, Request, Response, outgoing
+from core.http.messages import CallRecord, Outgoing, Request, Response, outgoing
 from core.http.policy import EgressPolicy
 from core.http.redaction import Redaction
 from core.http.redirects import MAX_REDIRECTS, is_redirect, next_outgoing, next_target, refused
@@ -34,7 +35,8 @@ class Door:
     environment: no proxies, no .netrc; cookies are neither kept nor sent.
     `proxy` is `http://[user:password@]host:port`; its address is judged by the policy, for the target see
     `core.http.transport.check_behind_proxy`.
-    `secrets` are cut from errors and records in every form they may take there. `on_call` gets each call's record.
+    `secrets` are cut from errors and records in every form they may take there, as are those told later by `hide`.
+    `on_call` gets each call's record.
     Errors: ConfigError for TLS options or a proxy that cannot be used.
     """
 
@@ -68,6 +70,10 @@ class Door:
         with self._turns:
             self._client.close()
 
+    def hide(self, *secrets: str) -> None:
+        """Cut these too from now on: a session or token that was just learned."""
+        self._redaction.add(secrets)
+
     def send(self, request: Request) -> Response:
         """Make one call and answer whatever status came.
 
@@ -75,12 +81,13 @@ class Door:
         UnreachableError, TransientError, BadAnswerError; once bytes of a write may have left: TimeoutUnknownError.
         """
         call, started_at, begun = Call(request.total_timeout), datetime.now(UTC), time.monotonic()
-        status, code, url = None, "", UNREADABLE_URL
+        status, code, url, sending, answer = None, "", UNREADABLE_URL, None, None
         try:
             with self._turn(request):
                 target = parse_target(request.url, request.params)
                 url = target.url
-                answer, target = self._follow(request, target, call)
+                sending = outgoing(request)
+                answer, target = self._follow(request, sending, target, call)
             status, url = answer.status, target.url
             elapsed = time.monotonic() - begun
             return Response(status, answer.headers, answer.body, url, elapsed, self._redaction.clean)
@@ -91,11 +98,21 @@ class Door:
         finally:
             elapsed_ms = (time.monotonic() - begun) * 1000
             counts = call.sent_bytes, call.received_bytes
-            self._report(CallRecord(request.method, url, status, started_at, elapsed_ms, *counts, code))
+            record = CallRecord(request.method, url, status, started_at, elapsed_ms, *counts, code)
+            self._report(record, sending, answer)
 
-    def _report(self, record: CallRecord) -> None:
-        if self._on_call:
-            self._on_call(replace(record, url=self._redaction.clean(record.url)))
+    def _report(self, record: CallRecord, sending: Outgoing | None, answer: Answer | None) -> None:
+        """Tell who listens. Of bodies no more than slices are taken, since pages pass here."""
+        if self._on_call is not None:
+            self._on_call(
+                replace(
+                    record,
+                    url=self._redaction.clean(record.url),
+                    sent=content_of(sending.body, sending.headers) if sending else NOTHING,
+                    answered=content_of(answer.body, answer.headers) if answer else NOTHING,
+                    redaction=self._redaction,
+                )
+            )
 
     @contextmanager
     def _turn(self, request: Request) -> Iterator[None]:
@@ -106,9 +123,8 @@ class Door:
         finally:
             self._turns.release()
 
-    def _follow(self, request: Request, target: Target, call: Call) -> tuple[Answer, Target]:
+    def _follow(self, request: Request, sending: Outgoing, target: Target, call: Call) -> tuple[Answer, Target]:
         """Exchange, and follow what redirects are allowed."""
-        sending = outgoing(request)
         for _ in range(MAX_REDIRECTS + 1):
             self.policy.check_scheme(target.scheme, target.host)
             answer = self._client.send(Exchange(request, sending, target, call, self._proxy))

@@ -12,6 +12,8 @@ from typing import Any, Final
 import orjson
 
 from core.errors import BadAnswerError, BugError, ConfigError
+from core.http.contents import NOTHING, Content
+from core.http.redaction import NO_SECRETS, Redaction
 from core.http.urls import Params
 
 DEFAULT_MAX_BYTES = 64 * 1024 * 1024
@@ -109,7 +111,8 @@ class Response:
 class CallRecord:
     """One call for history and metrics, secrets cut. `status` is None and `error_code` set when no answer came.
 
-    Units: `started_at` is UTC; bytes are those of HTTP on the wire, headers included, before TLS.
+    Units: `started_at` is UTC; bytes are those of HTTP on the wire, headers included, before TLS. The texts of the
+    bodies are made when they are asked for; until then only the beginnings of the bodies are kept.
     """
 
     method: str
@@ -120,6 +123,19 @@ class CallRecord:
     request_bytes: int
     response_bytes: int
     error_code: str = ""
+    sent: Content = NOTHING
+    answered: Content = NOTHING
+    redaction: Redaction = field(default=NO_SECRETS, repr=False, compare=False)
+
+    @property
+    def request_body(self) -> str:
+        """At most 4,096 characters of what was sent, secrets cut."""
+        return self.sent.text(self.redaction)
+
+    @property
+    def response_body(self) -> str:
+        """At most 4,096 characters of what was answered, secrets cut; those learned since the call too."""
+        return self.answered.text(self.redaction)
 
 
 def outgoing(request: Request) -> Outgoing:

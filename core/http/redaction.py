@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from html import escape
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 from core.errors import LineshaftError
@@ -22,11 +24,33 @@ class Redaction:
     """Knows the secrets of one door, in all the forms in which a text may show them."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = sorted({form for secret in secrets if secret for form in _forms(secret)}, key=len, reverse=True)
+        self._forms: frozenset[str] = frozenset()
+        self._pattern: re.Pattern[str] | None = None
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Cut these too from now on, such as a session that was just opened."""
+        self._forms = self._forms | {form for secret in secrets if secret for form in _forms(secret)}
+        forms = sorted(self._forms, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(_pattern, forms)), re.IGNORECASE) if forms else None
+
+    @property
+    def longest(self) -> int:
+        """Characters of the longest form of a secret."""
+        return max(map(len, self._forms), default=0)
 
     def clean(self, text: str) -> str:
         return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def clean_start(self, text: str, limit: int) -> str:
+        """The first `limit` characters of a text, cleaned. A secret that only begins in there is cut whole."""
+        pieces, at = [], 0
+        for found in self._pattern.finditer(text) if self._pattern else ():
+            if found.start() >= limit:
+                break
+            pieces += [text[at : found.start()], MASK]
+            at = found.end()
+        return "".join([*pieces, text[at:limit]])
 
     def clean_error(self, error: LineshaftError) -> None:
         """Cut the error's own texts and those of the exceptions that caused it or are held by these, in place."""
@@ -39,6 +63,21 @@ class Redaction:
             error.source = replace(error.source, message=error.source.message and self.clean(error.source.message))
         for each in _chain(error):
             each.args = tuple(self.clean(arg) if isinstance(arg, str) else arg for arg in each.args)
+
+
+NO_SECRETS = Redaction(())
+
+
+def clean_value(value: Any, clean: Callable[[str], str]) -> Any:
+    """A JSON value without secrets, in keys and in numbers that are one too."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(key): clean_value(item, clean) for key, item in value.items()}
+    if isinstance(value, list):
+        return [clean_value(item, clean) for item in value]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return MASK if is_number and clean(str(value)) == MASK else value
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -62,6 +101,8 @@ def _forms(secret: str) -> Iterator[str]:
     yield secret
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield json.dumps(secret)[1:-1].replace("/", "\\/")  # as PHP writes it
+    yield escape(secret)
     yield quote_plus(secret)
     for safe in ("", "/", QUERY_SAFE):
         yield quote(secret, safe=safe)

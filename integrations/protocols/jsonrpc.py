@@ -6,11 +6,12 @@ Errors are told apart by HTTP status and by the error's own class name, never by
 
 from __future__ import annotations
 
+import re
 import time
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from core.errors import (
@@ -23,12 +24,18 @@ from core.errors import (
     PermissionDeniedError,
     SourceAnswer,
     TransientError,
+    ValidationFailedError,
 )
 from core.http import Request, Response
 from integrations.sdk.answers import error_of
 from integrations.sdk.connector import Connector
+from integrations.sdk.raw_calls import RAW_ANSWER_BYTES, RAW_SECONDS
 
 MESSAGE_LENGTH = 500
+# Methods of models, wizards and reports; never those of the server itself, which sign in and manage databases.
+_MODEL = "model."
+_CALLABLE = re.compile(r"(model|wizard|report)(\.[a-z0-9_]+)+\.[A-Za-z0-9_]+")
+_READING = frozenset({"search", "read", "search_read", "search_count", "fields_get"})
 
 
 @dataclass(eq=False)
@@ -93,6 +100,27 @@ class JsonRpcConnector(Connector):
         """Call a method of the server itself, such as `common.server.version`: without database and session."""
         return self._result(self._post(method, params, path=self.server_path))
 
+    @classmethod
+    def is_read(cls, method: str, path: str) -> bool:
+        """The path is the name of a remote method; only what is known to read counts as reading."""
+        called = path.rpartition(".")[2]
+        return path.startswith(_MODEL) and (called in _READING or called.startswith("get_"))
+
+    def passthrough(
+        self, method: str, path: str, query: Mapping[str, Any], headers: Mapping[str, str], body: Any
+    ) -> Response:
+        """Call the remote method `path`, e.g. "model.party.party.search_read", in a session of its own. `body` is the
+        list of its parameters, the context last. The answer is the whole envelope, with `result` or `error`."""
+        if method != "POST" or query or headers or not isinstance(body, list) or not _CALLABLE.fullmatch(path):
+            detail = (
+                f"A raw call to {self.title} is POST, without query and headers. Its path is the name of a method, such as"
+                " model.party.party.search_read, and its body the list of the method's parameters with the context last."
+            )
+            raise ValidationFailedError(detail, code="NOT_A_REMOTE_CALL")
+        with self.within(RAW_SECONDS):
+            request = self._request(path, tuple(body), self.login())
+            return self.send(replace(request, max_bytes=RAW_ANSWER_BYTES, is_write=not self.is_read(method, path)))
+
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
         """All calls of the block together take at most so long: each gets what is left, as a lease covers the whole."""
@@ -115,6 +143,7 @@ class JsonRpcConnector(Connector):
         # Newer series answer a third value, the address of their message bus.
         if not isinstance(result, list) or len(result) < 2 or not isinstance(result[0], int):
             raise BadAnswerError("The sign-in answers something else than a user and a session.")
+        self.door.hide(str(result[1]))
         token = b64encode(f"{user}:{result[0]}:{result[1]}".encode()).decode()
         self._session = Session(result[0], f"Session {token}")
         return self._session
@@ -122,15 +151,19 @@ class JsonRpcConnector(Connector):
     def _post(
         self, method: str, params: tuple[Any, ...], session: Session | None = None, path: str | None = None
     ) -> Response:
+        return self.send(self._request(method, params, session, path))
+
+    def _request(
+        self, method: str, params: tuple[Any, ...], session: Session | None = None, path: str | None = None
+    ) -> Request:
         self._call_number += 1
-        request = Request(
+        return Request(
             method="POST",
             url=self._url(path or self.rpc_path),
             headers={"Authorization": session.authorization} if session else {},
             json={"id": self._call_number, "method": method, "params": params},
             total_timeout=self._seconds_left(),
         )
-        return self.send(request)
 
     def _seconds_left(self) -> float:
         if self._stop_at is None:

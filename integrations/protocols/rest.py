@@ -11,13 +11,14 @@ from urllib.parse import quote
 import msgspec
 
 from core.errors import BadAnswerError, ConfigError, NotSupportedError
-from core.http import Request, Response
+from core.http import UNSET, Request, Response
 from integrations.protocols.paging import Cursor, Paging
 from integrations.sdk.answers import error_of
 from integrations.sdk.auth import Auth, NoAuth
 from integrations.sdk.connector import Connector
 from integrations.sdk.declarations import Resource
 from integrations.sdk.pages import CheckResult, Page, Position, Window
+from integrations.sdk.raw_calls import RAW_ANSWER_BYTES, RAW_SECONDS, address_below, merged
 from integrations.sdk.splitting import Head, Splitter
 
 # Numbers with a point stay exact: money must not become a float.
@@ -117,6 +118,25 @@ class RestConnector(Connector):
         if 200 <= response.status < 300:
             return response
         raise error_of(response, message=self.message_of(response))
+
+    def passthrough(
+        self, method: str, path: str, query: Mapping[str, Any], headers: Mapping[str, str], body: Any
+    ) -> Response:
+        """A call to a path below `base_url`. Text for another content type than JSON is sent as it is."""
+        kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "application/json")
+        is_text = "json" not in kind.lower() and isinstance(body, str)
+        request = Request(
+            method=method,
+            url=address_below(self.url("").rstrip("/"), path),
+            params=query,
+            headers=merged(self.headers, headers, self.auth.headers(self.settings)),
+            json=UNSET if is_text else body,
+            content=body.encode() if is_text else None,
+            total_timeout=min(self.call_seconds, RAW_SECONDS),
+            max_bytes=RAW_ANSWER_BYTES,
+            is_write=not self.is_read(method, path),
+        )
+        return self.send(request)
 
     def message_of(self, response: Response) -> str | None:
         """The system's own words in an error answer, if they are where most put them."""

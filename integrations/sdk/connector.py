@@ -13,6 +13,9 @@ from core.errors import NotSupportedError
 from core.http import Door, Request, Response
 from integrations.sdk.declarations import ConfigField, Limits, Resource
 from integrations.sdk.pages import CheckResult, Page, Position, Window
+from integrations.sdk.raw_calls import READING_METHODS
+from integrations.sdk.unmapping import Unmapping
+from integrations.sdk.writes import Change, JobState, Sent, WriteCall
 
 
 @dataclass
@@ -80,6 +83,54 @@ class Connector:
     def decode(self, raw: bytes) -> Any:
         """Bytes of one object to the value that source paths look into."""
         raise NotImplementedError
+
+    # --- written ------------------------------------------------------------------------------------------------
+
+    def probe(self) -> dict[str, dict[str, bool]]:
+        """What this account may do: {entity: {"read" | "create" | "update" | "delete": may}}; what is not named is not
+        known. Reads only. A system that cannot tell answers nothing."""
+        return {}
+
+    def plan(self, resource: Resource, change: Change, unmapping: Unmapping) -> list[WriteCall]:
+        """The requests that make the change, in order. May look things up, never writes.
+
+        Errors: ValidationFailedError with a pointer per value that cannot be said to the system, NotSupportedError.
+        """
+        raise NotSupportedError(f"The connector of {self.title} does not write {resource.spec.title.lower()}s.")
+
+    def send_call(self, resource: Resource, call: WriteCall, *, not_after: float | None = None) -> Sent:
+        """Send one planned request, no first byte after `not_after` (on the clock of time.monotonic()).
+
+        Errors: TimeoutUnknownError, TransientError with a status or BadAnswerError where it may have been done;
+        UnreachableError and the refusals (validation, business rule, permission, conflict, ...) where it was not.
+        """
+        raise NotSupportedError(f"The connector of {self.title} does not write.")
+
+    def find_marked(self, resource: Resource, change: Change, since: datetime) -> list[str]:
+        """Remote ids of objects made since then (remote's clock, aware UTC) that carry the change's mark."""
+        raise NotSupportedError(f"{self.title} cannot be searched for what we made.")
+
+    def poll(self, resource: Resource, job: Mapping[str, Any]) -> JobState:
+        """Ask how an accepted job stands."""
+        raise NotSupportedError(f"{self.title} answers at once; there is no job to ask for.")
+
+    def encode(self, kind: str, value: Any) -> Any:
+        """A unified value as the system writes it in JSON: kinds as of unified fields. Numbers come as Decimal."""
+        return value
+
+    @classmethod
+    def is_read(cls, method: str, path: str) -> bool:
+        """Whether a raw call only reads, so that the scope to read is enough for it."""
+        return method in READING_METHODS
+
+    def passthrough(
+        self, method: str, path: str, query: Mapping[str, Any], headers: Mapping[str, str], body: Any
+    ) -> Response:
+        """Make a raw call with the connection's credential and answer whatever status came. `body` UNSET is none.
+
+        Where the path leads is checked in here, by what the system's paths are. One that may write is sent as a write.
+        """
+        raise NotSupportedError(f"{self.title} takes no raw calls.")
 
     def now(self) -> datetime:
         """The remote's clock (aware UTC), as its last answer told. Asks once; one that tells no time has ours."""

@@ -28,6 +28,7 @@ class MappingRow:
 
     `source`: path or expression; for a reference the path of the remote id, with `name_source` for its name.
     `transforms`: [{"name": ..., parameters}], applied in order. `items`: the rows of each object of a list.
+    `write`: the plain path the field is written to, where it is not the one it is read from.
     """
 
     target: str
@@ -36,6 +37,7 @@ class MappingRow:
     name_source: str | None = None
     items: tuple[MappingRow, ...] = ()
     read_only: bool = False
+    write: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values, without what is empty."""
@@ -48,7 +50,7 @@ class MappingRow:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MappingRow:
         """Read a stored row; an unknown key or a wrong type raises ValidationFailedError."""
-        unknown = set(data) - {"target", "source", "transforms", "name_source", "items", "read_only"}
+        unknown = set(data) - {"target", "source", "transforms", "name_source", "items", "read_only", "write"}
         if unknown or not isinstance(data.get("target"), str) or not isinstance(data.get("source", ""), str):
             raise ValidationFailedError(
                 f"A mapping row needs `target` and `source` (texts); not known: {sorted(unknown)}.",
@@ -61,6 +63,7 @@ class MappingRow:
             name_source=data.get("name_source"),
             items=tuple(cls.from_json(item) for item in data.get("items", ())),
             read_only=bool(data.get("read_only", False)),
+            write=data.get("write"),
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from core.expressions import Expression
 
 Getter = Callable[[Any], Any]
-_PLAIN = re.compile(r"^[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*\.?$")
+PLAIN = re.compile(r"^[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*\.?$")
 
 
 def compile_path(source: str) -> Getter:
@@ -19,14 +19,14 @@ def compile_path(source: str) -> Getter:
     """
     if source in ("@", ""):
         return lambda raw: raw
-    if _PLAIN.match(source):
+    if PLAIN.match(source):
         return _dotted(source)
     return Expression(source).evaluate
 
 
 def plain_key(source: str) -> str | None:
     """The key, when the source is nothing but one."""
-    return source if _PLAIN.match(source) and "." not in source else None
+    return source if PLAIN.match(source) and "." not in source else None
 
 
 def _dotted(source: str) -> Getter:

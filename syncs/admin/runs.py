@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from connections.models import Connection
+from connections.models import Connection, UpstreamCall
 from connections.screen_texts import entity_title
 from core import ids
 from core.admin import HistoryAdmin, badge
@@ -101,6 +101,7 @@ class SyncRunAdmin(HistoryAdmin, ButtonAdmin):
         quarantined = QuarantinedRecord.objects.filter(sync_id=run.sync_id)
         suspects = Suspect.objects.filter(run=run)
         in_review = run.status == RunStatus.NEEDS_REVIEW
+        failed = run.status == RunStatus.FAILED
         return {
             "run": run,
             "row": run_row(run),
@@ -113,6 +114,8 @@ class SyncRunAdmin(HistoryAdmin, ButtonAdmin):
             "live_address": reverse("admin:syncs_syncrun_live", args=[run.pk]),
             "connection_address": _address(run.connection),
             "sync_address": _address(run.sync),
+            "call_count": UpstreamCall.objects.filter(run_id=run.pk).count() if failed else 0,
+            "calls_address": reverse("admin:connections_upstreamcall_changelist") + f"?run={run.pk}",
             "quarantined": quarantined.defer("raw")[:20],
             "quarantine_address": reverse("admin:syncs_quarantinedrecord_changelist")
             + f"?connection={run.connection_id}&entity={run.sync.entity}",

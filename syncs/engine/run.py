@@ -14,6 +14,7 @@ from django_scopes import scope, scopes_disabled
 
 from connections.choices import ConnectionStatus
 from connections.services import (
+    CallLog,
     effective_mapping,
     error_json,
     let_probe_through,
@@ -48,6 +49,7 @@ log = structlog.get_logger(__name__)
 BUSY_SECONDS = (1.0, 3.0)
 RATE_LIMIT_SECONDS = 60.0
 MANY, MANY_SHARE = 20, 0.5
+KEPT_CALLS = 20
 # What a session ends with; one that stood still inside a transaction gets an InternalError.
 LOST = (OperationalError, InterfaceError, InternalError)
 
@@ -110,13 +112,13 @@ def _work(run: SyncRun, lease: Lease) -> None:
     if lease.exhausted:
         outcomes.finish(lease, outcomes.failed(_poisoned()))
         return
-    opened_at = outcomes.now()
+    opened_at, calls = outcomes.now(), CallLog(run.connection, last=KEPT_CALLS)
     try:
         if not _may_start(run, lease):
             return
-        with _connector(run) as connector:
+        with _connector(run, calls) as connector:
             ending = _execute(run, lease, connector)
-        outcomes.finish(lease, ending)
+        _finish(lease, ending, calls)
     except Wait as wait:
         log.info("run_waits", seconds=round(wait.seconds, 1), reason=wait.reason)
         outcomes.wait(lease, wait.seconds)
@@ -127,12 +129,12 @@ def _work(run: SyncRun, lease: Lease) -> None:
     except RateLimitedError as error:
         outcomes.wait(lease, error.retry_after or RATE_LIMIT_SECONDS, error=error_json(error))
     except TransientError as error:
-        _after_trouble(run, lease, error)
+        _after_trouble(run, lease, error, calls)
     except LineshaftError as error:
         if isinstance(error, AuthError):
             record_trouble(run.connection_id, run.workspace_id, error, opened_at=opened_at)
         log.info("run_failed", code=error.code, detail=error.detail)
-        outcomes.finish(lease, outcomes.failed(error))
+        _finish(lease, outcomes.failed(error), calls)
     except (LeaseLostError, *LOST):
         raise
     except Exception as error:  # a run ends here: what happened is stored, shown and logged
@@ -142,7 +144,15 @@ def _work(run: SyncRun, lease: Lease) -> None:
         )
         if isinstance(error, DatabaseError):
             connection.close()
-        outcomes.finish(lease, outcomes.failed(bug))
+        _finish(lease, outcomes.failed(bug), calls)
+
+
+def _finish(lease: Lease, ending: Ending, calls: CallLog) -> None:
+    """End the run; one that failed keeps its last calls, in the same transaction."""
+    with transaction.atomic():
+        outcomes.finish(lease, ending)
+        if ending.status == RunStatus.FAILED:
+            calls.save(run_id=lease.pk)
 
 
 def _poisoned() -> BugError:
@@ -174,8 +184,8 @@ def _may_start(run: SyncRun, lease: Lease) -> bool:
 
 
 @contextmanager
-def _connector(run: SyncRun) -> Iterator[Connector]:
-    with open_connector(run.connection) as connector:
+def _connector(run: SyncRun, calls: CallLog) -> Iterator[Connector]:
+    with open_connector(run.connection, on_call=calls) as connector:
         yield connector
 
 
@@ -230,13 +240,13 @@ def _mostly_quarantined(run: SyncRun) -> Ending | None:
     return outcomes.failed(error)
 
 
-def _after_trouble(run: SyncRun, lease: Lease, error: TransientError) -> None:
+def _after_trouble(run: SyncRun, lease: Lease, error: TransientError, calls: CallLog) -> None:
     """Try again later within the run, with growing gaps; in the end the run fails and the next one is planned."""
     record_trouble(run.connection_id, run.workspace_id, error)
     attempts = outcomes.count_attempt(run.pk)
     seconds = outcomes.retry_seconds(attempts)
     log.info("run_hit_trouble", code=error.code, attempts=attempts, retry_in=seconds)
     if seconds is None:
-        outcomes.finish(lease, outcomes.failed(error))
+        _finish(lease, outcomes.failed(error), calls)
     else:
         outcomes.wait(lease, max(seconds, error.retry_after or 0), error=error_json(error), attempts=attempts)

@@ -145,7 +145,7 @@ def _text(value: str | None) -> bytes:
     return _size(len(encoded)) + encoded
 
 
-def write_staged(scope: Scope, run_id: UUID) -> Written:
+def write_staged(scope: Scope, run_id: UUID | None) -> Written:
     """Insert or update what is staged; says what happened to each record."""
     with connection.cursor() as cursor:
         cursor.execute(WRITE, [scope.workspace_id, scope.connection_id, scope.entity, run_id])

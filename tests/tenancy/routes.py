@@ -174,6 +174,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "syncs/<str:sync_id>/runs"): {"mode": "full"},
     ("POST", "sync-runs/<str:run_id>/cancel"): None,
     ("POST", "sync-runs/<str:run_id>/review"): {"decision": "delete"},
+    ("POST", "passthrough"): {"method": "GET", "path": "/meters"},
 }
 REFUSED = {
     (("POST", "connections"), "own connection"): 403,
@@ -200,17 +201,21 @@ PARAMETERS: dict[str, Callable[[Place], str]] = {
     "remote_created_after": lambda _: LATE,
     "connection": lambda place: place.shown_id,
     "sync": lambda place: shown("syn", place.syncs["purchase_order"]),
+    "run": lambda place: shown("run", place.runs[RunStatus.COMPLETED]),
+    "operation": lambda place: f"op_{place.operation_id.hex}",
     "customer_reference": lambda place: place.connection.customer_reference,
     "q": lambda place: place.word,
     "remote_id": lambda place: f"{place.word}-1",
 }
-IDS = {"connection": "con", "sync": "syn"}
+IDS = {"connection": "con", "sync": "syn", "run": "run", "operation": "op"}
 TELLING = {*IDS, "customer_reference", "q"}
 """Parameters by which the owner must find the plant. Every one of a list of records must do so."""
 STATES = {"connections": "active", "sync-runs": "needs_review", "sync-status": "failed", "syncs": "needs_review"}
 EMPTY_INSTEAD_OF_404 = {
     ("events", "connection"): "the feed's room does not know connections; an unknown id finds nothing either",
     ("sync-runs", "sync"): "a filter, not an address: an unknown id finds nothing either",
+    ("upstream-calls", "run"): "the log's room does not know runs; an unknown id finds nothing either",
+    ("upstream-calls", "operation"): "the log's room does not know operations; an unknown id finds nothing either",
 }
 
 

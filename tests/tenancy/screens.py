@@ -15,7 +15,7 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, reverse
 from django_scopes import scope, scopes_disabled
 
-from connections.models import Connection
+from connections.models import Connection, UpstreamCall
 from syncs.choices import RunStatus
 from syncs.models import QuarantinedRecord, Record, Sync, SyncRun
 from tests.tenancy.callers import Answer
@@ -145,6 +145,7 @@ ROWS: dict[type[Any], Callable[[Screen, Side], Any]] = {
     ApiToken: lambda _, side: side.places["plant"].token,
     Event: _event,
     get_user_model(): lambda _, side: side.people["auditor"],
+    UpstreamCall: lambda _, side: side.places["plant"].calls[0],
     Connection: lambda _, side: side.places["plant"].connection,
     Sync: lambda _, side: side.places["plant"].syncs["purchase_order"],
     SyncRun: _run,

@@ -19,7 +19,7 @@ from django.test import Client
 from django_scopes import scopes_disabled
 
 from connections.choices import ConnectionStatus
-from connections.models import Connection, Credential, Mapping, MappingField
+from connections.models import Connection, Credential, Mapping, MappingField, UpstreamCall
 from connections.services import ensure_default_mapping, set_mapping
 from core import ids
 from core.ids import derived_id, namespace_of, new_id
@@ -53,6 +53,8 @@ class Place:
     records: dict[str, list[Record]] = field(default_factory=dict)
     quarantined: list[QuarantinedRecord] = field(default_factory=list)
     suspects: list[Suspect] = field(default_factory=list)
+    calls: list[UpstreamCall] = field(default_factory=list)
+    operation_id: UUID = field(default_factory=new_id)
     rows: list[Any] = field(default_factory=list)
     event_ids: list[UUID] = field(default_factory=list)
 
@@ -64,7 +66,7 @@ class Place:
     def traces(self) -> frozenset[str]:
         """What gives the place away in an answer: its word, and its ids in both ways of writing them."""
         every: list[Any] = [self.connection, self.token, *self.syncs.values(), *self.runs.values(), *self.quarantined]
-        every += [record for records in self.records.values() for record in records]
+        every += [*self.calls, *(record for records in self.records.values() for record in records)]
         pks = [*(row.pk for row in every), *self.event_ids]
         return frozenset({self.word, *(pk.hex for pk in pks), *(str(pk) for pk in pks)})
 
@@ -159,6 +161,7 @@ def _place(word: str, workspace: Workspace, environment: str) -> Place:
     _runs(place)
     _records(place)
     _set_aside(place)
+    _calls(place)
     for number in range(ROWS):
         data = {"entity": "vendor", "ids": [], "note": f"{word} {number}"}
         place.event_ids.append(
@@ -269,6 +272,32 @@ def _set_aside(place: Place) -> None:
     )
 
 
+def _calls(place: Place) -> None:
+    """Of a run, of an operation, and by passthrough."""
+    owners: list[dict[str, Any]] = [
+        {"run_id": place.runs[RunStatus.COMPLETED].pk},
+        {"operation_id": place.operation_id},
+        {"triggered_by": f"{place.word} operator"},
+    ]
+    place.calls = UpstreamCall.objects.bulk_create(
+        UpstreamCall(
+            workspace_id=place.connection.workspace_id,
+            connection=place.connection,
+            position=1,
+            method="GET",
+            url=f"{ADDRESS}/{place.word}",
+            status=200,
+            started_at=START,
+            elapsed_ms=12.0,
+            request_bytes=100,
+            response_bytes=100,
+            response_body=place.word,
+            **owner,
+        )
+        for owner in owners
+    )
+
+
 OWNED: dict[type[Model], str] = {
     Workspace: "pk",
     Membership: "workspace",
@@ -279,6 +308,7 @@ OWNED: dict[type[Model], str] = {
     Credential: "workspace",
     Mapping: "workspace",
     MappingField: "mapping__workspace",
+    UpstreamCall: "workspace",
     Sync: "workspace",
     SyncRun: "workspace",
     RunPage: "run__workspace",

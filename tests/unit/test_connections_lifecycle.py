@@ -481,9 +481,8 @@ def test_capabilities_say_what_is_declared(erp_server: TestErpServer) -> None:
     orders, vendors = every["purchase_order"], every["vendor"]
 
     assert orders["operations"]["create"] == {"supported": True, "reason": None, "rules": []}
-    assert (
-        orders["operations"]["update"]["supported"] is False and "Test ERP" in orders["operations"]["update"]["reason"]
-    )
+    update = orders["operations"]["update"]
+    assert update["supported"] is False and "Test ERP" in update["reason"]["detail"]
     assert orders["operations"]["delete"]["delete_kind"] == "cancel"
     assert orders["operations"]["delete"]["rules"][0]["unless_status"] == ["received"]
     assert orders["changes"] == {"detection": "since", "touched_by": ["receipts"], "overlap_seconds": 600.0}
@@ -502,6 +501,6 @@ def test_capabilities_of_an_entity_the_system_lacks_give_the_reason() -> None:
     asset = capabilities(TestErp, "asset")
 
     assert not asset["supported"] and asset["fields"] == {}
-    assert "no asset" in asset["operations"]["read"]["reason"]
+    assert "no asset" in asset["operations"]["read"]["reason"]["detail"]
     with pytest.raises(NotFoundError):
         capabilities(TestErp, "spaceship")

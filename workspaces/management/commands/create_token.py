@@ -14,7 +14,7 @@ from django_scopes import scope, scopes_disabled
 from core import ids
 from core.errors import LineshaftError
 from core.json import dumps
-from workspaces.choices import Environment, Scope
+from workspaces.choices import USUAL_SCOPES, Environment, Scope
 from workspaces.models import Workspace
 from workspaces.serializers import token_body
 from workspaces.tokens import create_token
@@ -30,7 +30,9 @@ class Command(BaseCommand):
         parser.add_argument("name", help="what it is for, and where it is kept")
         which = parser.add_mutually_exclusive_group(required=True)
         which.add_argument("--scope", action="append", choices=Scope.values, help="what it may do; repeat for more")
-        which.add_argument("--all-scopes", action="store_true", help="everything")
+        which.add_argument(
+            "--all-scopes", action="store_true", help="all but raw calls (passthrough:*), which must be named"
+        )
         parser.add_argument("--environment", choices=Environment.values, default=Environment.LIVE.value)
         parser.add_argument("--expires-days", type=int, metavar="N", help="refused after N days")
         parser.add_argument("--connection", metavar="ID", help="sees this connection alone (con_...)")
@@ -44,7 +46,7 @@ class Command(BaseCommand):
                 token, clear = create_token(
                     workspace=workspace,
                     name=options["name"],
-                    scopes=Scope.values if options["all_scopes"] else options["scope"],
+                    scopes=USUAL_SCOPES if options["all_scopes"] else options["scope"],
                     environment=options["environment"],
                     connection_id=_connection_id(options["connection"]),
                     expires_at=_expiry(options["expires_days"]),

@@ -1,0 +1,1 @@
+"""Writing upstream: each operation is planned, sent once, looked up when its outcome is unknown, and read back."""

@@ -1,0 +1,23 @@
+"""Refusals of this part with a status of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from core.errors import ConflictError, ValidationFailedError
+
+
+@dataclass(eq=False)
+class VersionConflictError(ConflictError):
+    """The record is no longer the version that If-Match names."""
+
+    default_code = "VERSION_CONFLICT"
+    http_status: ClassVar[int] = 412
+
+
+@dataclass(eq=False)
+class KeyReusedError(ValidationFailedError):
+    """The Idempotency-Key stands for another request."""
+
+    default_code = "IDEMPOTENCY_KEY_REUSED"

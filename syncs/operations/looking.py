@@ -1,0 +1,190 @@
+"""What became of a request whose answer was lost. Nothing is sent here; a look-alike is never taken for ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from connections.services import Card
+from core.errors import LineshaftError, NotFoundError, NotSupportedError, TimeoutUnknownError
+from integrations.sdk.connector import Connector
+from integrations.sdk.pages import Window
+from integrations.sdk.transforms import MappingError
+from integrations.sdk.writes import Change
+from syncs.choices import OperationKind
+from syncs.engine.outcomes import now
+from syncs.models import Operation
+from syncs.operations.comparing import not_applied
+from syncs.operations.copying import Copier, Seen
+
+CLOCK_SLACK = timedelta(minutes=5)
+MOST_PAGES, MOST_CANDIDATES = 5, 10
+DEFAULT_SETTLE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a look says. None of `applied`, `must_review`, `gone`, `wait_seconds`: it was surely not done."""
+
+    applied: bool = False
+    all_calls: bool = False  # what was read holds everything wished, not the latest request's part alone
+    remote_id: str | None = None
+    must_review: bool = False
+    gone: bool = False
+    wait_seconds: float = 0.0
+    seen: Seen | None = None
+    candidates: Sequence[dict[str, Any]] = ()
+    error: LineshaftError | None = None
+
+
+class Lookup:
+    """Looks for the traces of one operation."""
+
+    def __init__(
+        self, operation: Operation, card: Card, connector: Connector, copier: Copier, *, before_call: Callable[[], None]
+    ) -> None:
+        self.operation, self.card, self.connector, self.copier = operation, card, connector, copier
+        self.before_call = before_call
+
+    def judge(self, *, resending: bool = True) -> Verdict:
+        """Errors of the calls it makes are passed on; the operation stays unknown then."""
+        if self.operation.kind == OperationKind.CREATE and self.operation.call_no == 0:
+            return self._created()
+        return self._changed(resending)
+
+    # --- creates ----------------------------------------------------------------------------------------------------
+
+    def _created(self) -> Verdict:
+        declared = self.card.write("create")
+        if declared is None or declared.resolve != "mark":
+            return self._review("This system cannot be searched for what was made; a person must say whether it was.")
+        found = self._marked()
+        if len(found) == 1 and (not self._is_callers_mark() or self._holds_all(found[0])):
+            return Verdict(applied=True, remote_id=found[0])
+        if found:
+            return self._review("Several objects, or one made by somebody else, carry the mark.", found)
+        return Verdict(wait_seconds=self._unsettled(declared.settle_seconds))
+
+    def _marked(self) -> list[str]:
+        """Remote ids that carry the mark and are no other operation's."""
+        operation = self.operation
+        change = Change("create", operation.values, mark=operation.mark)
+        self.before_call()
+        found = self.connector.find_marked(self.card.resource, change, self._since())
+        taken = set(
+            Operation.objects.filter(
+                connection_id=operation.connection_id, entity=operation.entity, kind="create", remote_id__in=found
+            )
+            .exclude(pk=operation.pk)
+            .values_list("remote_id", flat=True)
+        )
+        return [remote_id for remote_id in dict.fromkeys(found) if remote_id not in taken]
+
+    def _since(self) -> datetime:
+        """From when objects can be ours, by the remote's clock, with some slack."""
+        first = self.operation.first_sent_at or now()
+        return self.connector.now() - (now() - first) - CLOCK_SLACK
+
+    def _is_callers_mark(self) -> bool:
+        """Whether the mark is what the caller wrote into a field people see; somebody else may write the same."""
+        return not self.operation.mark.startswith("lsh-")
+
+    def _holds_all(self, remote_id: str) -> bool:
+        self.before_call()
+        return not self.not_applied(self.copier.read(remote_id))
+
+    def _review(self, why: str, found: Sequence[str] = ()) -> Verdict:
+        error = TimeoutUnknownError(f"The request was sent, and its answer was lost. {why}", code="OUTCOME_UNKNOWN")
+        return Verdict(must_review=True, error=error, candidates=self._candidates(found))
+
+    def _candidates(self, found: Sequence[str]) -> list[dict[str, Any]]:
+        """Objects made since then that hold what was wished: shown to a person, never taken silently."""
+        if found:
+            return [{"remote_id": remote_id, "why": "It carries the mark."} for remote_id in found[:MOST_CANDIDATES]]
+        since, candidates = self._since(), []
+        window = Window(since if self.card.resource.changes else None, self.connector.now())
+        position = None
+        for _ in range(MOST_PAGES):
+            self.before_call()
+            page = self.connector.fetch_page(self.card.resource, window, position)
+            for remote_id, raw in page.records:
+                try:
+                    seen = self.copier.seen(remote_id, raw)
+                except (MappingError, LineshaftError):
+                    continue  # what cannot be mapped cannot be compared
+                if not self.not_applied(seen) and not self._is_known(remote_id):
+                    candidates.append({"remote_id": remote_id, "why": "It holds every value that was wished."})
+            if page.next is None or len(candidates) >= MOST_CANDIDATES:
+                break
+            position = page.next
+        return candidates[:MOST_CANDIDATES]
+
+    def _is_known(self, remote_id: str) -> bool:
+        """Whether the copy held it before anything was sent."""
+        from syncs.models import Record
+
+        pk = self.copier.record_id(remote_id)
+        first = self.operation.first_sent_at
+        held: bool = (
+            Record.objects.filter(pk=pk, connection_id=self.operation.connection_id, written_at__lt=first).exists()
+            if first
+            else False
+        )
+        return held
+
+    # --- everything else --------------------------------------------------------------------------------------------
+
+    def _changed(self, resending: bool) -> Verdict:
+        operation = self.operation
+        self.before_call()
+        try:
+            seen = self.copier.read(operation.remote_id)
+        except NotFoundError:
+            if operation.kind == OperationKind.DELETE:
+                return Verdict(applied=True, all_calls=True)
+            return Verdict(gone=True)
+        except NotSupportedError:
+            return self._review("This system cannot be asked for the object again.")
+        if self._is_done(seen):
+            return Verdict(applied=True, all_calls=True, seen=seen)
+        if not resending:
+            return Verdict(seen=seen)
+        call = operation.calls[operation.call_no]
+        left = self._unsettled(self._settle_seconds())
+        if left > 0:
+            return Verdict(wait_seconds=left, seen=seen)
+        if not call["repeatable"]:
+            error = TimeoutUnknownError(
+                "The request was sent, its answer was lost, and sending it again could do it twice.",
+                code="OUTCOME_UNKNOWN",
+            )
+            return Verdict(must_review=True, error=error, seen=seen)
+        return Verdict(seen=seen)
+
+    def _is_done(self, seen: Seen) -> bool:
+        operation = self.operation
+        if operation.kind == OperationKind.ACTION:
+            action = self.card.resource.action(operation.action)
+            return action is not None and seen.status in action.to_status
+        if operation.kind == OperationKind.DELETE:
+            was = (operation.before or {}).get("remote_status")
+            return operation.effect in ("cancel", "deactivate") and seen.status != was
+        return not self.not_applied(seen)
+
+    def not_applied(self, seen: Seen) -> list[dict[str, Any]]:
+        """What was wished and is not there, of a create or an update."""
+        operation = self.operation
+        if operation.kind not in (OperationKind.CREATE, OperationKind.UPDATE):
+            return []
+        return not_applied(self.card.spec.by_name, operation.values, seen.unified, operation.before)
+
+    def _settle_seconds(self) -> float:
+        declared = self.card.write(self.operation.kind)
+        return declared.settle_seconds if declared is not None else DEFAULT_SETTLE_SECONDS
+
+    def _unsettled(self, settle_seconds: float) -> float:
+        """Seconds until "it is not there" counts."""
+        sent = self.operation.sent_at
+        return max(0.0, settle_seconds - (now() - sent).total_seconds()) if sent is not None else 0.0

@@ -1,0 +1,539 @@
+"""The contract of every connector that writes, as tests it inherits: what it declares is tried out on the system itself.
+
+    class TestTrytonWrites(WriteContract):
+        connector = Tryton
+
+        @pytest.fixture
+        def subject(self, tryton_server): return Subject(...)      # as of ConnectorContract
+
+        @pytest.fixture
+        def stage(self, tryton_server): return TrytonStage(...)    # gives objects in every status, and values
+
+Rules are passed by here: each field, action and delete is really sent in each status, and what the system does is
+compared with what the card of the declaration says.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, ClassVar
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from connections.services.cards import Card
+from core.errors import (
+    AuthError,
+    BadAnswerError,
+    ConflictError,
+    LineshaftError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
+    TimeoutUnknownError,
+    TransientError,
+    UnreachableError,
+)
+from integrations.entities.spec import FieldSpec
+from integrations.sdk.connector import Connector
+from integrations.sdk.mapping import compile_mapping
+from integrations.sdk.unmapping import Unmapping, compile_unmapping
+from integrations.sdk.writes import Change, Sent, WriteCall
+from syncs.operations.comparing import diff, not_applied
+from tests.contract.kit import CONNECTION_ID, Subject, texts_of
+from tests.contract.relay import Relay, relay
+
+SPOILT: list[tuple[str, type[LineshaftError]]] = [
+    ("http_401", AuthError),
+    ("http_403", PermissionDeniedError),
+    ("http_409", ConflictError),
+    ("http_429", RateLimitedError),
+    ("http_500", TransientError),
+    ("http_503", TransientError),
+    ("html", BadAnswerError),
+    ("empty", BadAnswerError),
+    ("cut_json", BadAnswerError),
+    ("other_json", BadAnswerError),
+    ("truncated", TimeoutUnknownError),
+    ("slow", TimeoutUnknownError),
+]
+ADD, REMOVE = "add", "remove"
+
+
+class Stage(ABC):
+    """Objects to write on, and values to write. What it hands out may be changed and deleted."""
+
+    @abstractmethod
+    def statuses(self, entity: str) -> Sequence[str]:
+        """Every status of the source (`remote_status`) that an object can be brought to."""
+
+    @abstractmethod
+    def make(self, entity: str, status: str) -> str:
+        """The remote id of an object in this status, another one each time. One with lines where the entity has some."""
+
+    @abstractmethod
+    def creation(self, entity: str) -> dict[str, Any]:
+        """Values of a create, as the API takes them; references are remote ids. Others each time where they must be."""
+
+    @abstractmethod
+    def wish(self, entity: str, field: str, before: Mapping[str, Any]) -> Any:
+        """A good value for an update, other than what stands in `before` (the unified object). A line's field is named
+        `lines.quantity` (`before` is the line then); `lines` asks for a new line."""
+
+    def parameters(self, entity: str, action: str) -> dict[str, Any]:
+        """Parameters of an action."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one operation. `before`, `after`: the unified object, None where there is none."""
+
+    remote_id: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None = None
+    error: LineshaftError | None = None
+    missed: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def taken(self) -> bool:
+        """The system did all that was wished."""
+        return self.error is None and not self.missed
+
+
+class Writer:
+    """Does with one operation what the engine does, and keeps nothing: read, plan, send, read back. Judges nothing."""
+
+    def __init__(self, connector: Connector, entity: str) -> None:
+        self.connector = connector
+        self.card = Card(type(connector), entity)
+        self.resource, self.spec = self.card.resource, self.card.spec
+        self.unmapping = compile_unmapping(self.spec, self.card.rows, encode=connector.encode)
+        self._compiled = compile_mapping(self.spec, self.card.rows, connection_id=CONNECTION_ID)
+
+    def read(self, remote_id: str) -> tuple[Any, dict[str, Any]]:
+        """The object, decoded and unified."""
+        decoded = self.connector.decode(self.connector.fetch_one(self.resource, remote_id))
+        return decoded, self._compiled.map(decoded)
+
+    def plan(self, change: Change) -> list[WriteCall]:
+        return self.connector.plan(self.resource, change, self.unmapping)
+
+    def send(self, call: WriteCall) -> Sent:
+        """As it comes back from the store."""
+        stored = WriteCall.from_json(orjson.loads(orjson.dumps(call.as_json())))
+        return self.connector.send_call(self.resource, stored)
+
+    def create(self, values: Mapping[str, Any]) -> Outcome:
+        return self._finish(Change("create", values, mark=new_mark()), None)
+
+    def update(self, remote_id: str, values: Mapping[str, Any]) -> Outcome:
+        return self._change("update", remote_id, values)
+
+    def delete(self, remote_id: str) -> Outcome:
+        return self._change("delete", remote_id, {})
+
+    def act(self, remote_id: str, action: str, parameters: Mapping[str, Any]) -> Outcome:
+        return self._change("action", remote_id, parameters, action)
+
+    def _change(self, operation: Any, remote_id: str, values: Mapping[str, Any], action: str = "") -> Outcome:
+        decoded, unified = self.read(remote_id)
+        return self._finish(Change(operation, values, remote_id, decoded, action=action), unified)
+
+    def _finish(self, change: Change, before: Mapping[str, Any] | None) -> Outcome:
+        remote_id = change.remote_id or ""
+        try:
+            for call in self.plan(change):
+                remote_id = self.send(call).remote_id or remote_id
+        except LineshaftError as error:
+            return Outcome(remote_id, before, before, error)
+        try:
+            after = self.read(remote_id)[1]
+        except NotFoundError:
+            return Outcome(remote_id, before)
+        wished = change.values if change.operation in ("create", "update") else {}
+        return Outcome(remote_id, before, after, None, not_applied(self.spec.by_name, wished, after, before))
+
+
+def new_mark() -> str:
+    """A mark as the engine makes them."""
+    return f"lsh-{uuid4().hex[-20:]}"
+
+
+def trials(unmapping: Unmapping) -> list[str]:
+    """Everything an update could send: fields, fields of lines, and of each list a line more and one less."""
+    found: list[str] = []
+    for name, field in unmapping.fields.items():
+        if field.is_list and field.items is not None:
+            found += [f"{name}:{ADD}", f"{name}:{REMOVE}", *(f"{name}.{inner}" for inner in field.items.fields)]
+        else:
+            found.append(name)
+    return found
+
+
+def wished_values(stage: Stage, entity: str, trial: str, before: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of one trial for an object; {} when it has no line to try it on."""
+    name, _, what = trial.partition(":")
+    whole, _, inner = name.partition(".")
+    lines = before.get(whole) if what or inner else None
+    if what == ADD:
+        return {whole: [stage.wish(entity, whole, before)]}
+    if what == REMOVE:
+        return {whole: [{"id": lines[-1]["id"], "_delete": True}]} if lines else {}
+    if inner:
+        return {whole: [{"id": lines[0]["id"], inner: stage.wish(entity, name, lines[0])}]} if lines else {}
+    return {name: stage.wish(entity, name, before)}
+
+
+class WriteContract:
+    """Inherit, name the connector, give the fixtures `subject` and `stage`."""
+
+    connector: ClassVar[type[Connector]]
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if "entity" in metafunc.fixturenames:
+            written = [name for name, found in self.connector.resources().items() if found.writes or found.actions]
+            metafunc.parametrize("entity", written)
+
+    @pytest.fixture(autouse=True)
+    def _closed(self, subject: Subject) -> Iterator[None]:
+        yield
+        subject.close()
+
+    @pytest.fixture
+    def between(self, subject: Subject) -> Iterator[Relay]:
+        with relay(subject.config[subject.address]) as found:
+            yield found
+
+    # --- what is declared and what is done ------------------------------------------------------------------------
+
+    def test_update_when_each_field_is_sent_in_each_status_then_it_is_taken_as_declared(
+        self, subject: Subject, stage: Stage, entity: str
+    ) -> None:
+        assert update_mismatches(Writer(subject.make(), entity), stage) == []
+
+    def test_action_when_sent_in_each_status_then_it_is_taken_as_declared(
+        self, subject: Subject, stage: Stage, entity: str
+    ) -> None:
+        assert action_mismatches(Writer(subject.make(), entity), stage) == []
+
+    def test_delete_when_sent_in_each_status_then_it_does_what_is_declared(
+        self, subject: Subject, stage: Stage, entity: str
+    ) -> None:
+        assert delete_mismatches(Writer(subject.make(), entity), stage) == []
+
+    def test_create_when_every_declared_field_is_given_then_each_stands_there(
+        self, subject: Subject, stage: Stage, entity: str
+    ) -> None:
+        writer = Writer(subject.make(), entity)
+        if writer.card.operation("create"):
+            return
+        values = stage.creation(entity)
+        assert set(values) >= {name for name in writer.card.required() if "." not in name}
+        assert [str(writer.card.field("create", name)) for name in values if writer.card.field("create", name)] == []
+
+        made = writer.create(values)
+
+        assert made.error is None and made.missed == []
+        assert made.remote_id
+
+    def test_update_when_its_own_values_are_sent_then_nothing_changes(
+        self, subject: Subject, stage: Stage, entity: str
+    ) -> None:
+        """The mapping there and back: what is read can be written, and reads the same again."""
+        writer = Writer(subject.make(), entity)
+        for status in stage.statuses(entity):
+            remote_id = stage.make(entity, status)
+            before = writer.read(remote_id)[1]
+            values = own_values(writer.card, status, before)
+            if not values:
+                continue
+
+            done = writer.update(remote_id, values)
+
+            assert done.error is None and done.after is not None
+            assert dict(done.after) == dict(before)
+
+    # --- what is sent ---------------------------------------------------------------------------------------------
+
+    def test_call_when_sent_then_it_goes_where_it_was_shown_to_go(
+        self, subject: Subject, stage: Stage, between: Relay, entity: str
+    ) -> None:
+        writer = Writer(subject.make(base_url=between.base_url), entity)
+        for change in self._changes(writer, stage):
+            for call in writer.plan(change):
+                assert not any(secret in str(call.as_json()) for secret in subject.secrets.values())
+                between.received.clear()
+                writer.send(call)
+                assert any(is_sent(call, received, between.base_url) for received in between.received)
+
+    def test_call_when_its_time_has_passed_then_nothing_is_sent(
+        self, subject: Subject, stage: Stage, between: Relay, entity: str
+    ) -> None:
+        writer = Writer(subject.make(base_url=between.base_url), entity)
+        call = writer.plan(self._change(writer, stage))[0]
+        between.received.clear()
+
+        with pytest.raises(TransientError) as caught:
+            writer.connector.send_call(writer.resource, call, not_after=time.monotonic() - 1)
+
+        assert caught.value.code == "NOT_AFTER_PASSED"
+        assert not any(is_sent(call, received, between.base_url) for received in between.received)
+
+    # --- trouble --------------------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize(("fault", "expected"), SPOILT, ids=[fault for fault, _ in SPOILT])
+    def test_call_when_its_answer_is_spoilt_then_the_error_says_whether_it_is_known(
+        self, subject: Subject, stage: Stage, between: Relay, fault: str, expected: type[LineshaftError]
+    ) -> None:
+        error = self._spoilt(subject, stage, between, fault)
+
+        assert isinstance(error, expected)
+        credentials = {
+            call.headers["authorization"].split()[-1] for call in between.received if "authorization" in call.headers
+        }
+        assert not any(secret in texts_of(error) for secret in {*subject.secrets.values(), *credentials})
+        if fault == "http_429":
+            assert error.retry_after == 7
+        if fault in ("http_500", "http_503"):
+            assert error.source is not None and error.source.status == int(fault[-3:])
+
+    def test_call_when_nobody_listens_then_it_is_surely_not_done(
+        self, subject: Subject, stage: Stage, between: Relay
+    ) -> None:
+        writer = Writer(subject.make(base_url=between.base_url), first_written(self.connector))
+        call = writer.plan(self._change(writer, stage))[0]
+        between.stop()
+        writer.connector.door.close()
+
+        with pytest.raises(UnreachableError):
+            writer.send(call)
+
+    def test_create_when_its_answer_is_lost_then_its_mark_finds_it(
+        self, subject: Subject, stage: Stage, between: Relay, entity: str
+    ) -> None:
+        writer = Writer(subject.make(base_url=between.base_url), entity)
+        declared = writer.card.write("create")
+        if declared is None or declared.resolve != "mark":
+            return
+        change = Change("create", without_mark_field(stage.creation(entity), declared.mark_field), mark=new_mark())
+        since = writer.connector.now() - timedelta(minutes=5)
+        assert writer.connector.find_marked(writer.resource, change, since) == []
+        call = writer.plan(change)[0]
+        assert call.creates
+
+        between.fail("truncated", times=1)
+        with pytest.raises(TimeoutUnknownError):
+            writer.send(call)
+
+        (remote_id,) = writer.connector.find_marked(writer.resource, change, since)
+        assert writer.read(remote_id)
+        assert writer.connector.find_marked(writer.resource, replace(change, mark=new_mark()), since) == []
+
+    def test_update_when_a_repeatable_call_is_sent_twice_then_it_is_as_if_sent_once(
+        self, subject: Subject, stage: Stage, entity: str
+    ) -> None:
+        writer = Writer(subject.make(), entity)
+        if not writer.card.write("update"):
+            return
+        change = self._change(writer, stage, "update")
+        calls = writer.plan(change)
+        for call in calls:
+            writer.send(call)
+        once = writer.read(change.remote_id or "")[1]
+        for call in calls:
+            if not call.repeatable:
+                return
+            try:
+                writer.send(call)
+            except LineshaftError as error:
+                assert not isinstance(error, (TransientError, TimeoutUnknownError))
+        again = writer.read(change.remote_id or "")[1]
+
+        assert _timeless(writer, again) == _timeless(writer, once)
+
+    def test_probe_when_asked_then_it_names_entities_and_operations(self, subject: Subject) -> None:
+        found = subject.make().probe()
+
+        assert set(found) <= set(self.connector.resources())
+        assert all(set(rights) <= {"read", "create", "update", "delete"} for rights in found.values())
+
+    # --- made here ------------------------------------------------------------------------------------------------
+
+    def _spoilt(self, subject: Subject, stage: Stage, between: Relay, fault: str) -> LineshaftError:
+        """The error of a write whose answers are spoilt after a good sign-in."""
+        writer = Writer(subject.make(base_url=between.base_url), first_written(self.connector))
+        call = writer.plan(self._change(writer, stage))[0]
+        if fault == "slow":
+            writer.connector.call_seconds = 0.3  # type: ignore[misc]
+        between.received.clear()
+        between.fail(fault)
+        with pytest.raises(LineshaftError) as caught:
+            writer.send(call)
+        return caught.value
+
+    def _change(self, writer: Writer, stage: Stage, operation: str = "") -> Change:
+        """One good change: an update where it may be one, else a create."""
+        return next(change for change in self._changes(writer, stage) if operation in ("", change.operation))
+
+    def _changes(self, writer: Writer, stage: Stage) -> Iterator[Change]:
+        """One good change of each declared kind, on objects of their own."""
+        card, entity = writer.card, writer.spec.name
+        for status in stage.statuses(entity):
+            names = [name for name in writer.unmapping.fields if not card.field("update", name, status)]
+            plain = [name for name in names if writer.unmapping.fields[name].items is None]
+            if plain:
+                remote_id = stage.make(entity, status)
+                decoded, unified = writer.read(remote_id)
+                wished = wished_values(stage, entity, plain[0], unified)
+                yield Change("update", wished, remote_id, decoded)
+                break
+        if not card.operation("create"):
+            yield Change("create", stage.creation(entity), mark=new_mark())
+        for action in card.resource.actions:
+            for status in stage.statuses(entity):
+                if not card.action(action.name, status) and status not in action.to_status:
+                    remote_id = stage.make(entity, status)
+                    values = stage.parameters(entity, action.name)
+                    yield Change("action", values, remote_id, writer.read(remote_id)[0], action=action.name)
+                    break
+        for status in stage.statuses(entity):
+            if not card.operation("delete", status):
+                remote_id = stage.make(entity, status)
+                yield Change("delete", {}, remote_id, writer.read(remote_id)[0])
+                break
+
+
+def first_written(connector: type[Connector]) -> str:
+    return next(name for name, found in connector.resources().items() if found.writes)
+
+
+# --- comparisons: what the card says beside what the system does ----------------------------------------------------
+
+
+def update_mismatches(writer: Writer, stage: Stage) -> list[str]:
+    """Each field of an update, sent in each status."""
+    found: list[str] = []
+    entity = writer.spec.name
+    if not writer.card.write("update"):
+        return []
+    for status in stage.statuses(entity):
+        remote_id = stage.make(entity, status)
+        for trial in trials(writer.unmapping):
+            before = writer.read(remote_id)[1]
+            assert before["remote_status"] == status, f"the stage gave {entity} {remote_id} as {status}"
+            values = wished_values(stage, entity, trial, before)
+            if not values:
+                continue
+            assert trial.endswith((ADD, REMOVE)) or diff(writer.spec.by_name, values, before), f"{trial} wishes nothing"
+            denial = writer.card.field("update", trial.partition(":")[0], status)
+            done = writer.update(remote_id, values)
+            found += _compared(f"{entity} {status} update {trial}", denial, done, values)
+    return found
+
+
+def action_mismatches(writer: Writer, stage: Stage) -> list[str]:
+    """Each action, sent in each status. Where it leads to the status the object is in already, nothing is judged."""
+    found: list[str] = []
+    entity = writer.spec.name
+    for status in stage.statuses(entity):
+        remote_id = ""
+        for action in writer.resource.actions:
+            denial = writer.card.action(action.name, status)
+            if denial and status in action.to_status:
+                continue
+            remote_id = remote_id or stage.make(entity, status)
+            parameters = stage.parameters(entity, action.name)
+            done = writer.act(remote_id, action.name, parameters)
+            found += _compared(f"{entity} {status} {action.name}", denial, done, parameters)
+            lands = str((done.after or {}).get("remote_status"))
+            if done.taken and lands not in action.to_status:
+                found.append(f"{entity} {status} {action.name}: stands at {lands}, declared {action.to_status}")
+            if done.taken or lands != status:
+                remote_id = ""
+    return found
+
+
+def delete_mismatches(writer: Writer, stage: Stage) -> list[str]:
+    """A delete in each status, and what is there afterwards."""
+    found: list[str] = []
+    entity = writer.spec.name
+    if not any(write.operation == "delete" for write in writer.resource.writes):
+        return []
+    for status in stage.statuses(entity):
+        denial = writer.card.operation("delete", status)
+        done = writer.delete(stage.make(entity, status))
+        found += _compared(f"{entity} {status} delete", denial, done, {})
+        write = writer.card.write("delete", status)
+        kind = write.kind if write else ""
+        is_gone = done.after is None
+        if done.taken and denial is None and is_gone != (kind in ("", "hard", "soft")):
+            found.append(f"{entity} {status} delete: declared {kind or 'hard'}, {'gone' if is_gone else 'still there'}")
+        if done.taken and denial is None and done.after is not None and done.after["remote_status"] == status:
+            found.append(f"{entity} {status} delete: declared {kind}, its status stays")
+    return found
+
+
+def _compared(what: str, denial: Any, done: Outcome, values: Mapping[str, Any]) -> list[str]:
+    if done.taken and denial:
+        return [f"{what} {values}: declared refused ({denial.detail}), the system does it"]
+    if not done.taken and not denial:
+        why = f"{done.error} {done.error.source or done.error.errors}" if done.error else f"not applied: {done.missed}"
+        return [f"{what} {values}: declared possible, {why}"]
+    return []
+
+
+# --- values ---------------------------------------------------------------------------------------------------------
+
+
+def own_values(card: Card, status: str, unified: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an object may be sent in an update, as the API takes it."""
+    found: dict[str, Any] = {}
+    for name, field in card.unmapping.fields.items():
+        if unified.get(name) in (None, []) or card.field("update", name, status):
+            continue
+        spec = card.spec.by_name[name]
+        if field.is_list and field.items is not None:
+            sent = [inner for inner in field.items.fields if not card.field("update", f"{name}.{inner}", status)]
+            lines = [_line(spec, sent, line) for line in unified[name]]
+            if sent:
+                found[name] = lines
+        else:
+            found[name] = _as_sent(unified[name])
+    return found
+
+
+def _line(spec: FieldSpec, names: Sequence[str], line: Mapping[str, Any]) -> dict[str, Any]:
+    known = {inner.name for inner in spec.item} & set(names)
+    values = {name: _as_sent(value) for name, value in line.items() if name in known and value is not None}
+    return {"id": line["id"], **values}
+
+
+def _as_sent(value: Any) -> Any:
+    return value["remote_id"] if isinstance(value, Mapping) and "remote_id" in value else value
+
+
+def without_mark_field(values: Mapping[str, Any], mark_field: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name != mark_field}
+
+
+def _timeless(writer: Writer, unified: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in unified.items() if name in writer.spec.by_name}
+
+
+def is_sent(call: WriteCall, received: Any, base_url: str) -> bool:
+    """Whether this is the planned request: its method and address, and every value of its body."""
+    if received.method != call.method or base_url + received.path != call.url:
+        return False
+    content = call.content()
+    if content is None:
+        return not received.body
+    wished, sent = orjson.loads(content), orjson.loads(received.body or b"null")
+    if isinstance(wished, dict) and isinstance(sent, dict):
+        return all(sent.get(name) == value for name, value in wished.items())
+    return bool(wished == sent)
