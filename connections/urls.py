@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from connections.api import calls, connections, mappings, passthrough, systems, tokens
+from connections.api import calls, capabilities, connections, mappings, passthrough, systems, tokens
 
 urlpatterns = [
     path("systems", systems.Systems.as_view()),
@@ -14,7 +14,8 @@ urlpatterns = [
     path("connections/<str:connection_id>/resume", connections.ResumeConnection.as_view()),
     path("connections/<str:connection_id>/disconnect", connections.DisconnectConnection.as_view()),
     path("connections/<str:connection_id>/health", connections.ConnectionHealth.as_view()),
-    path("connections/<str:connection_id>/capabilities", connections.ConnectionCapabilities.as_view()),
+    path("connections/<str:connection_id>/capabilities", capabilities.ConnectionCapabilities.as_view()),
+    path("connections/<str:connection_id>/capabilities/overrides", capabilities.CapabilityOverrides.as_view()),
     path("connections/<str:connection_id>/tokens", tokens.ConnectionTokens.as_view()),
     path("connections/<str:connection_id>/mappings", mappings.Mappings.as_view()),
     path("connections/<str:connection_id>/mappings/<str:entity>", mappings.OneMapping.as_view()),

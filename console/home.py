@@ -25,14 +25,14 @@ from core.health import MAX_TICK_SECONDS
 from core.leases import oldest_due_seconds
 from core.models import TickBeat
 from integrations.registry import catalogue
-from syncs.choices import STATE_BADGES, SyncState
-from syncs.models import Sync, SyncRun
+from syncs.choices import STATE_BADGES, OperationStatus, SyncState
+from syncs.models import Operation, Sync, SyncRun
 from syncs.services import ConnectionSyncStatus, sync_status
 from syncs.states import CONNECTION_STATE, as_expression
 
 PER_PAGE = 50
 MAX_WAIT_SECONDS = 60
-"""A due run waits no longer than this when enough workers run."""
+"""A due run or operation waits no longer than this when enough workers run."""
 _WORST_FIRST = (SyncState.NEEDS_REAUTH, SyncState.FAILED, SyncState.NEEDS_REVIEW)
 _COUNTED = (*_WORST_FIRST, SyncState.IN_PROGRESS, SyncState.NEVER_SYNCED, SyncState.COMPLETED, SyncState.PAUSED)
 
@@ -56,6 +56,7 @@ def home_context(request: HttpRequest) -> dict[str, Any]:
     connections = list(found.object_list)
     return {
         "halts": halts(),
+        "decisions": Operation.objects.filter(status=OperationStatus.NEEDS_REVIEW).count(),
         "counts": [_count(name, counts) for name in _COUNTED if counts.get(name)],
         "state": state,
         "rows": [
@@ -80,10 +81,11 @@ def halts() -> list[Halt]:
     if silent:
         message = f"{len(silent)} of {len(settings.TICKS)} duties of the tick did not run in {MAX_TICK_SECONDS} s, so no sync is started."
         found.append(Halt(message, "python manage.py tick"))
-    waiting = oldest_due_seconds(SyncRun)
-    if waiting is not None and waiting > MAX_WAIT_SECONDS:
-        message = f"A due run has waited {duration(waiting)} for a worker."
-        found.append(Halt(message, "python manage.py worker sync"))
+    for model, what, queue in ((SyncRun, "run", "sync"), (Operation, "operation", "operations")):
+        waiting = oldest_due_seconds(model)
+        if waiting is not None and waiting > MAX_WAIT_SECONDS:
+            message = f"A due {what} has waited {duration(waiting)} for a worker."
+            found.append(Halt(message, f"python manage.py worker {queue}"))
     return found
 
 

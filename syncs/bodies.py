@@ -6,11 +6,15 @@ from typing import Any
 
 from connections.models import Connection
 from core.ids import show
+from core.json import RawJson
+from core.redaction import CUT, is_secret_key, redact_text
 from integrations.entities import ENTITIES
+from syncs.choices import UNFINISHED
 from syncs.engine.outcomes import counts
-from syncs.models import QuarantinedRecord, Suspect, Sync, SyncRun
+from syncs.models import Operation, QuarantinedRecord, Suspect, Sync, SyncRun
 from syncs.services import ConnectionSyncStatus, EntitySyncStatus
 
+BATCH_PREFIX = "bat"
 _ERROR = ("code", "message", "who_must_act", "retryable", "action")
 
 
@@ -121,4 +125,50 @@ def suspect_body(suspect: Suspect, *, entity: str) -> dict[str, Any]:
     return {
         "record_id": show(ENTITIES[entity].describes.id_prefix, suspect.record_id),
         "remote_id": suspect.remote_id,
+    }
+
+
+def operation_body(operation: Operation, *, calls: bool = False) -> dict[str, Any]:
+    """A write and what became of it; with `calls` also the upstream requests as they were fixed."""
+    shown = show(Operation.PREFIX, operation.pk)
+    body = {
+        "id": shown,
+        "connection_id": show(Connection.PREFIX, operation.connection_id),
+        "entity": operation.entity,
+        "kind": operation.kind,
+        "action": operation.action or None,
+        "status": operation.status,
+        "stage": operation.stage,
+        "record_id": show(ENTITIES[operation.entity].describes.id_prefix, operation.record_id),
+        "remote_id": operation.remote_id or None,
+        "request": operation.request,
+        "diff": operation.diff,
+        "not_applied": operation.not_applied,
+        "effect": operation.effect or None,
+        "candidates": operation.candidates,
+        "error": operation.error,
+        "job": operation.job is not None,
+        "batch_id": show(BATCH_PREFIX, operation.batch_id),
+        "requested_by": operation.requested_by,
+        "origin": operation.origin,
+        "created_at": operation.created_at,
+        "sent_at": operation.sent_at,
+        "finished_at": operation.done_at,
+        "next_try_at": operation.due_at if operation.status in UNFINISHED and operation.status != "running" else None,
+        "resolved_by": operation.resolved_by or None,
+        "resolved_at": operation.resolved_at,
+        "links": {"self": f"/api/v1/operations/{shown}", "upstream_calls": f"/api/v1/upstream-calls?operation={shown}"},
+    }
+    return {**body, "calls": [call_body(call) for call in operation.calls]} if calls else body
+
+
+def call_body(call: dict[str, Any]) -> dict[str, Any]:
+    """A planned request (`WriteCall.as_json`); its body as the JSON that travels. Credentials are never in it."""
+    headers = {name: CUT if is_secret_key(name) else value for name, value in call["headers"].items()}
+    return {
+        "method": call["method"],
+        "url": redact_text(call["url"]),
+        "headers": headers,
+        "body": None if call["body"] is None else RawJson(call["body"]),
+        "purpose": call["purpose"],
     }

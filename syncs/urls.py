@@ -3,8 +3,10 @@
 from django.urls import path
 
 from integrations.entities import ENTITIES
-from syncs.api import runs, status, syncs
+from syncs.api import operations, runs, status, syncs
+from syncs.api.capabilities import capabilities_view, meta_view
 from syncs.api.schema import list_view, one_view
+from syncs.api.write_docs import action_view, bulk_view, refresh_view
 
 urlpatterns = [
     path("sync-status", status.SyncStatus.as_view()),
@@ -20,6 +22,24 @@ urlpatterns = [
     path("sync-runs/<str:run_id>/suspects", runs.Suspects.as_view()),
     path("sync-runs/<str:run_id>/cancel", runs.CancelRun.as_view()),
     path("sync-runs/<str:run_id>/review", runs.ReviewRun.as_view()),
+    path("operations", operations.Operations.as_view()),
+    path("operations/<str:operation_id>", operations.OneOperation.as_view()),
+    path("operations/<str:operation_id>/retry", operations.RetryOperation.as_view()),
+    path("operations/<str:operation_id>/resolve", operations.ResolveOperation.as_view()),
     *(path(entity.describes.slug, list_view(entity).as_view()) for entity in ENTITIES.values()),
+    *(path(f"{entity.describes.slug}/meta", meta_view(entity).as_view()) for entity in ENTITIES.values()),
+    *(
+        path(f"{entity.describes.slug}/<str:record_id>/capabilities", capabilities_view(entity).as_view())
+        for entity in ENTITIES.values()
+    ),
+    *(path(f"{entity.describes.slug}/bulk", bulk_view(entity).as_view()) for entity in ENTITIES.values()),
+    *(
+        path(f"{entity.describes.slug}/<str:record_id>/refresh", refresh_view(entity).as_view())
+        for entity in ENTITIES.values()
+    ),
+    *(
+        path(f"{entity.describes.slug}/<str:record_id>/actions/<str:action>", action_view(entity).as_view())
+        for entity in ENTITIES.values()
+    ),
     *(path(f"{entity.describes.slug}/<str:record_id>", one_view(entity).as_view()) for entity in ENTITIES.values()),
 ]

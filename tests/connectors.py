@@ -173,6 +173,7 @@ class Call:
     path: str
     parameters: dict[str, str]
     headers: dict[str, str]
+    body: Any = None
 
 
 @dataclass
@@ -196,6 +197,7 @@ class TestErpServer:
     fault: Fault | None = None
     tables: dict[str, dict[str, Row]] = field(default_factory=lambda: {"orders": {}, "vendors": {}})
     calls: list[Call] = field(default_factory=list)
+    ignores: tuple[str, ...] = ()  # columns that writes leave as they are, without a word
 
     def __post_init__(self) -> None:
         self.lock = threading.RLock()
@@ -280,15 +282,16 @@ class TestErpServer:
     def _serve(self, request: Received, sock: socket.socket) -> bool:
         parts = urlsplit(request.path)
         parameters = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        call = Call(request.method, unquote(parts.path), parameters, request.headers)
+        body = json.loads(request.body) if request.body else None
+        call = Call(request.method, unquote(parts.path), parameters, request.headers, body)
         with self.lock:
             self.calls.append(call)
             broken = self._take_fault(call)
         if broken == "slow":
             self._peer.stopping.wait(self.slow_seconds)
         with self.lock:
-            status, headers, body = FAULTS[broken](self, call) if broken else self.answer(call)
-        return self._send(sock, status, headers, body)
+            status, headers, content = FAULTS[broken](self, call) if broken else self.answer(call)
+        return self._send(sock, status, headers, content)
 
     def _take_fault(self, call: Call) -> str:
         fault = self.fault
@@ -317,14 +320,52 @@ class TestErpServer:
             return refuse("401 Unauthorized", "Unknown key.")
         if call.path == "/me":
             return as_json({"user": "integration@erp.example", "version": "9.4"})
-        match = re.fullmatch(r"/(orders|vendors)(?:/([^/]+))?", call.path)
+        match = re.fullmatch(r"/(orders|vendors)(?:/([^/]+))?(?:/(approve))?", call.path)
         if match is None:
             return refuse("404 Not Found", "No such route.")
         table, remote_id = match[1], match[2]
         if remote_id is None:
-            return self._list(table, call.parameters)
+            return self._add(table, call.body) if call.method == "POST" else self._list(table, call.parameters)
         row = self.tables[table].get(remote_id)
-        return as_json(row) if row is not None else refuse("404 Not Found", f"{table} has no {remote_id}.")
+        if row is None:
+            return refuse("404 Not Found", f"{table} has no {remote_id}.")
+        return as_json(row) if call.method == "GET" else self._write(table, row, call)
+
+    def _add(self, table: str, body: Row) -> Answer:
+        number = max((int(pk) for pk in self.tables[table] if pk.isdecimal()), default=2000) + 1
+        given = {name: value for name, value in body.items() if name not in self.ignores}
+        named = (
+            {"code": f"V-{number}", "blocked": False}
+            if table == "vendors"
+            else {"number": f"PO-{number}", "status": "draft"}
+        )
+        if table == "orders":
+            given["lines"] = self._lines(str(number), [], body.get("lines", []))
+        return as_json(self.put(table, {**named, **given, "id": str(number)}), "201 Created")
+
+    def _write(self, table: str, row: Row, call: Call) -> Answer:
+        """A change of a row: PATCH merges, DELETE of an order cancels it, `approve` opens a draft."""
+        remote_id = str(row["id"])
+        if call.path.endswith("/approve"):
+            if row["status"] != "draft":
+                return refuse("422 Unprocessable Entity", "Only drafts are approved.")
+            self.change(table, remote_id, status="open")
+        elif call.method == "DELETE":
+            self.change(table, remote_id, status="void")
+        else:
+            given = {name: value for name, value in call.body.items() if name not in self.ignores}
+            if "lines" in given:
+                given["lines"] = self._lines(remote_id, row["lines"], given["lines"])
+            self.change(table, remote_id, **given)
+        return as_json(self.tables[table][remote_id])
+
+    def _lines(self, remote_id: str, old: list[Row], given: list[Row]) -> list[Row]:
+        """Lines by their id; those without one are new."""
+        lines = {line["id"]: line for line in old}
+        for line in given:
+            line_id = line.get("id") or f"{remote_id}-{len(lines) + 1}"
+            lines[line_id] = {**lines.get(line_id, {}), **line, "id": line_id}
+        return list(lines.values())
 
     def _list(self, table: str, parameters: dict[str, str]) -> Answer:
         age, _, last = parameters.get("cursor", f"{self._token_age}:").partition(":")

@@ -1,7 +1,9 @@
-"""Settings of processes that tests start: ours, with the test connector and short leases."""
+"""Settings of processes that tests start: ours, with the test connectors and short leases."""
+
+import os
 
 from config.settings import *  # noqa: F403
 
-CONNECTORS = ["tests.chaos.connector.ChaosErp"]
-SYNC_LEASE_MARGIN_SECONDS = 1
+CONNECTORS = ["tests.chaos.connector.ChaosErp", "tests.chaos.connector.ChaosMaintainX"]
+SYNC_LEASE_MARGIN_SECONDS = int(os.environ.get("CHAOS_LEASE_MARGIN_SECONDS", "1"))
 SYNC_RETRY_SECONDS = [0.2] * 200

@@ -169,7 +169,7 @@ OPERATION_SEND_SECONDS = ENVIRONMENT.OPERATION_SEND_SECONDS
 OPERATION_JOB_SECONDS = ENVIRONMENT.OPERATION_JOB_SECONDS
 OPERATION_LOOKUP_SECONDS = ENVIRONMENT.OPERATION_LOOKUP_SECONDS
 # Connectors that may be chosen; tests and benchmarks add their own. The registry alone imports them, by name.
-CONNECTORS = ["integrations.connectors.tryton.Tryton"]
+CONNECTORS = ["integrations.connectors.tryton.Tryton", "integrations.connectors.maintainx.MaintainX"]
 # What `manage.py tick` runs: dotted paths of functions without arguments that return how many rows they moved.
 TICKS = [
     "syncs.ticks.make_missing_syncs",
@@ -210,6 +210,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "SyncStateEnum": "syncs.choices.SyncState",
         "RunStatusEnum": "syncs.choices.RunStatus",
+        "OperationKindEnum": "syncs.choices.OperationKind",
+        "OperationStatusEnum": "syncs.choices.OperationStatus",
         "SyncModeEnum": "syncs.choices.Mode",
         "ConnectionStatusEnum": "connections.choices.ConnectionStatus",
         "TokenStatusEnum": "workspaces.choices.TokenStatus",

@@ -53,6 +53,7 @@ UNFOLD: dict[str, Any] = {
                     _entry("Syncs", "sync", "syncs_sync_changelist"),
                     _entry("Runs", "history", "syncs_syncrun_changelist"),
                     _entry("Records", "database", "syncs_record_changelist"),
+                    _entry("Operations", "edit_note", "syncs_operation_changelist"),
                     _entry("Quarantine", "report", "syncs_quarantinedrecord_changelist"),
                     _entry("Calls", "swap_calls", "connections_upstreamcall_changelist"),
                     _entry("Events", "rss_feed", "workspaces_event_changelist"),

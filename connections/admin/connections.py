@@ -16,9 +16,10 @@ from unfold.decorators import display
 
 from connections import services
 from connections.admin import mappings
+from connections.admin.capabilities import capability_page, capability_panel
 from connections.admin.filters import StatusFilter, SystemFilter
 from connections.admin.forms import ConnectionForm, form_for, form_sections
-from connections.admin.panels import capability_rows, connection_facts
+from connections.admin.panels import connection_facts
 from connections.admin.telling import tell_outcome
 from connections.choices import CONNECTION_BADGES, ConnectionStatus
 from connections.models import Connection
@@ -189,7 +190,7 @@ class ConnectionAdmin(ButtonAdmin):
             "status_colour": CONNECTION_BADGES[ConnectionStatus(connection.status)],
             "status_label": ConnectionStatus(connection.status).label,
             "buttons": self.offered_buttons(request, connection),
-            "capabilities": capability_rows(connection) if known else [],
+            "capabilities": capability_panel(request, connection) if known else None,
             "mappings": mappings.mapping_tables(connection) if known else [],
             "may_map": self.has_change_permission(request, connection),
         }
@@ -234,13 +235,23 @@ class ConnectionAdmin(ButtonAdmin):
         services.disconnect_connection(connection, by=str(request.user))
         return f"“{connection.name}” is disconnected; {plural(secrets, 'secret')} deleted. Its records stay readable."
 
-    # --- mappings ---------------------------------------------------------------------------------------------------
+    # --- mappings and capabilities --------------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.mapping_view)
-        own = [path("<uuid:object_id>/mapping/<slug:entity>/", view, name="connections_connection_mapping")]
+        views = {"mapping": self.mapping_view, "capabilities": self.capability_view}
+        own = [
+            path(
+                f"<uuid:object_id>/{name}/<slug:entity>/",
+                self.admin_site.admin_view(view),
+                name=f"connections_connection_{name}",
+            )
+            for name, view in views.items()
+        ]
         urls: list[URLPattern] = super().get_urls()
         return own + urls
+
+    def capability_view(self, request: HttpRequest, object_id: UUID, entity: str) -> HttpResponse:
+        return capability_page(self, request, self.row_or_404(request, object_id), entity)
 
     def mapping_view(self, request: HttpRequest, object_id: UUID, entity: str) -> HttpResponse:
         return mappings.mapping_page(self, request, self.row_or_404(request, object_id), entity)

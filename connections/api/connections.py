@@ -279,23 +279,6 @@ class ConnectionHealth(ApiView):
         return Response({name: getattr(connection, name) for name in HealthSerializer().get_fields()})
 
 
-class ConnectionCapabilities(ApiView):
-    """What can be done through a connection."""
-
-    scopes = {"GET": Scope.CONNECTIONS_READ}
-
-    @extend_schema(
-        operation_id="getConnectionCapabilities",
-        tags=TAGS,
-        summary="See what a connection can do",
-        description="Computed from what the connector declares, by entity.",
-        responses={200: {"type": "object", "additionalProperties": {"type": "object"}}},
-        examples=[OpenApiExample("Capabilities", {"vendor": examples.CAPABILITY}, response_only=True)],
-    )
-    def get(self, request: Request, connection_id: str) -> Response:
-        return Response(services.capabilities(find_connection(self.token, connection_id)))
-
-
 def _filtered(rows: Any, request: Request) -> Any:
     if system := text_from(request, "system"):
         rows = rows.filter(system=system)

@@ -13,26 +13,67 @@ SYSTEM: dict[str, Any] = {
     "simulated": False,
     "entities": ["purchase_order", "vendor"],
 }
+_NOT_CREATED: dict[str, Any] = {
+    "supported": False,
+    "reason": {"code": "platform", "detail": "The connector of Tryton does not create a vendor."},
+    "rules": [],
+}
 CAPABILITY: dict[str, Any] = {
     "entity": "vendor",
     "title": "Vendor",
     "supported": True,
     "operations": {
         "read": {"supported": True, "reason": None, "rules": []},
-        "create": {"supported": False, "reason": "The connector of Tryton does not create a vendor.", "rules": []},
-        "update": {"supported": False, "reason": "The connector of Tryton does not update a vendor.", "rules": []},
+        "create": _NOT_CREATED,
+        "update": {"supported": True, "reason": None, "rules": []},
         "delete": {
             "supported": False,
-            "reason": "The connector of Tryton does not delete a vendor.",
+            "reason": {
+                "code": "permission",
+                "detail": "The account of this connection may not delete vendors in Tryton; its administrator can allow it.",
+            },
             "rules": [],
-            "delete_kind": None,
+            "delete_kind": "deactivate",
+            "kinds": [{"kind": "deactivate", "only_status": [], "note": ""}],
         },
     },
+    "actions": {},
     "changes": {"detection": "since", "touched_by": ["addresses"], "overlap_seconds": 600.0},
     "read_one": True,
     "filterable": ["number", "name"],
-    "fields": {"name": {"kind": "string", "readable": True, "writable": False, "writable_in": []}},
+    "fields": {
+        "name": {
+            "kind": "string",
+            "readable": True,
+            "required": False,
+            "writable": True,
+            "writable_in": ["update"],
+            "writable_in_status": None,
+            "reasons": {},
+        },
+        "number": {
+            "kind": "string",
+            "readable": True,
+            "required": False,
+            "writable": False,
+            "writable_in": [],
+            "writable_in_status": None,
+            "reasons": {"update": {"code": "source", "detail": "number cannot be written in this system."}},
+        },
+    },
     "note": "",
+}
+NEW_OVERRIDE: dict[str, Any] = {
+    "entity": "purchase_order",
+    "operation": "update",
+    "field": "lines.quantity",
+    "reason": "Quantities are changed in the ERP only.",
+}
+OVERRIDE: dict[str, Any] = {
+    "id": "cov_0192f0c1a2b34c5d8e9f00112233aabb",
+    **NEW_OVERRIDE,
+    "created_by": "ops@acme.example",
+    "created_at": "2026-11-24T08:00:00Z",
 }
 ONE_SYSTEM: dict[str, Any] = {
     **SYSTEM,

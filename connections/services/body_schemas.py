@@ -145,7 +145,8 @@ class _Maker:
             {"if": {"required": ["_delete"], "properties": {"_delete": {"const": True}}}, "then": {"maxProperties": 2}}
         ]
         if demanded:
-            items["allOf"].append({"if": {"not": {"required": ["id"]}}, "then": {"required": demanded}})
+            named = [{"required": ["id"]}, {"required": ["_delete"]}]
+            items["allOf"].append({"if": {"not": {"anyOf": named}}, "then": {"required": demanded}})
         return {"type": "array", "maxItems": MOST_LINES, "items": items}
 
     def _nullable(self, path: str) -> bool:

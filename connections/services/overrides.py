@@ -17,6 +17,7 @@ from core.errors import FieldError, NotFoundError, ValidationFailedError
 from core.json import pointer
 
 MOST_OVERRIDES = 200
+MAX_REASON_CHARACTERS = 300
 Key = tuple[str, str, str]
 
 
@@ -136,6 +137,8 @@ def _problem(connection: Connection, cards: dict[str, Card], new: NewOverride) -
     if new.operation not in OverriddenOperation.values:
         known = ", ".join(OverriddenOperation.values)
         return "operation", "UNKNOWN_OPERATION", f"{new.operation} cannot be forbidden; use one of: {known}."
+    if len(new.reason) > MAX_REASON_CHARACTERS:
+        return "reason", "TOO_LONG", f"A reason has at most {MAX_REASON_CHARACTERS} characters."
     detail = _field_problem(card, new)
     return ("field", "UNKNOWN_FIELD", detail) if detail else None
 

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+import orjson
+
 from core.errors import (
     AuthError,
     BadAnswerError,
@@ -23,15 +25,20 @@ from core.errors import (
     LineshaftError,
     PermissionDeniedError,
     SourceAnswer,
+    TimeoutUnknownError,
     TransientError,
+    UnreachableError,
     ValidationFailedError,
 )
 from core.http import Request, Response
 from integrations.sdk.answers import error_of
 from integrations.sdk.connector import Connector
 from integrations.sdk.raw_calls import RAW_ANSWER_BYTES, RAW_SECONDS
+from integrations.sdk.writes import WriteCall
 
 MESSAGE_LENGTH = 500
+# After so long a call is over in the server too (it ends requests after 60 s), whatever became of its answer.
+SETTLE_SECONDS = 65.0
 # Methods of models, wizards and reports; never those of the server itself, which sign in and manage databases.
 _MODEL = "model."
 _CALLABLE = re.compile(r"(model|wizard|report)(\.[a-z0-9_]+)+\.[A-Za-z0-9_]+")
@@ -99,6 +106,48 @@ class JsonRpcConnector(Connector):
     def call_server(self, method: str, *params: Any) -> Any:
         """Call a method of the server itself, such as `common.server.version`: without database and session."""
         return self._result(self._post(method, params, path=self.server_path))
+
+    def write_call(self, method: str, *params: Any, purpose: str, creates: bool = False) -> WriteCall:
+        """A call of a method as it is planned and stored: without the number and the session it gets when it is sent.
+
+        What creates is never sent twice blindly; the others carry the versions they were planned against.
+        """
+        body = {"method": method, "params": list(params)}
+        url = self._url(self.rpc_path)
+        return WriteCall("POST", url, body, purpose=purpose, creates=creates, repeatable=not creates)
+
+    def send_write(self, call: WriteCall, not_after: float | None) -> Any:
+        """Send a planned call; answers its `result`. A session that had ended is refused before anything is done: then a
+        new sign-in, and the call once again.
+
+        Errors: as of `call`, and TimeoutUnknownError; UnreachableError where signing in failed, so nothing was sent;
+        RpcRefusedError SERVER_FAULT where the server failed inside, which undoes the whole call.
+        """
+        if call.url != self._url(self.rpc_path):
+            detail = "The connection's address or database changed since this was planned: send it anew."
+            raise ConfigError(detail, code="ADDRESS_CHANGED")
+        planned = orjson.loads(call.content() or b"{}")
+        response = self._write_once(planned, self._session or self._signed_in(), not_after)
+        if response.status == 401:
+            response = self._write_once(planned, self._signed_in(), not_after)
+        if response.status == 401:
+            self._session = None
+        try:
+            return self._result(response)
+        except RpcFaultError as error:
+            detail = f"The system failed on this and undid it. It says: {error.log_detail}"
+            raise RpcRefusedError(detail, code=error.code, source=error.source) from error
+
+    def _write_once(self, planned: Mapping[str, Any], session: Session, not_after: float | None) -> Response:
+        request = self._request(planned["method"], tuple(planned["params"]), session)
+        return self.send(replace(request, is_write=True, not_after=not_after))
+
+    def _signed_in(self) -> Session:
+        """Sign in before a write: what fails here happened before anything was sent."""
+        try:
+            return self.login()
+        except (TransientError, TimeoutUnknownError) as error:
+            raise UnreachableError(f"Signing in failed, so nothing was sent. {error}", source=error.source) from error
 
     @classmethod
     def is_read(cls, method: str, path: str) -> bool:

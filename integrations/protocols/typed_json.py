@@ -6,6 +6,7 @@ Source: trytond 8.2, protocols/jsonrpc.py (Decimal, date, datetime, time, timede
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 from core.errors import ValidationFailedError
@@ -17,6 +18,11 @@ _PLAIN = frozenset({str, int, bool, type(None)})
 def typed_date(day: date) -> dict[str, Any]:
     """A calendar day as it is sent."""
     return {MARK: "date", "year": day.year, "month": day.month, "day": day.day}
+
+
+def typed_decimal(number: Decimal) -> dict[str, Any]:
+    """An exact number as it is sent; a JSON number would be read as a float."""
+    return {MARK: "Decimal", "decimal": format(number, "f")}
 
 
 def typed_datetime(moment: datetime) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from core import ids
 from core.admin import badge
 from core.admin_buttons import Button, Question
 from core.admin_texts import moment, plural
+from syncs.admin.operation_facts import latest_operations
 from syncs.admin.states import entity_row, state_colour, state_label, statuses_by_connection, with_statuses
 from syncs.admin.telling import request_runs
 from syncs.choices import STATE_BADGES, Mode, SyncState
@@ -63,6 +64,7 @@ class SyncedConnectionAdmin(ConnectionAdmin):
             "entities": [entity_row(entity) for entity in status.entities],
             "links": _links(connection),
             "extra_panel": "syncs/connection_panel.html",
+            **latest_operations(connection),
         }
 
     def fitting_buttons(self, request: HttpRequest, row: Connection) -> list[Button]:
@@ -110,6 +112,7 @@ def _links(connection: Connection) -> list[dict[str, str]]:
         ("Syncs", "admin:syncs_sync_changelist", here),
         ("Runs", "admin:syncs_syncrun_changelist", here),
         ("Records", "admin:syncs_record_changelist", here),
+        ("Operations", "admin:syncs_operation_changelist", here),
         ("Quarantine", "admin:syncs_quarantinedrecord_changelist", here),
         ("Events", "admin:workspaces_event_changelist", {"q": str(shown)}),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -14,15 +15,20 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
+from connections.choices import ConnectionStatus
 from connections.models import Connection
 from connections.screen_texts import entity_title
 from core import ids
 from core.admin import HistoryAdmin
-from core.admin_buttons import ButtonAdmin, page
+from core.admin_buttons import Button, ButtonAdmin, page
 from core.admin_texts import moment, pretty
 from integrations.entities import ENTITIES
-from syncs.models import Record, Sync, SyncRun
+from integrations.registry import catalogue
+from syncs.admin.operation_facts import HEAVY, SHOWN, operation_rows
+from syncs.admin.telling import refreshed_line
+from syncs.models import Operation, Record, Sync, SyncRun
 from syncs.packing import body_of, raw_of
+from syncs.services.settling import refresh_record
 
 PAGE = 50
 DELETED = {"": "Live", "only": "Deleted", "all": "Live and deleted"}
@@ -31,6 +37,8 @@ DELETED = {"": "Live", "only": "Deleted", "all": "Live and deleted"}
 @admin.register(Record)
 class RecordAdmin(HistoryAdmin, ButtonAdmin):
     """Read-only. Lists are of one entity of one connection, since that is what can be read fast however much there is."""
+
+    buttons = (Button("refresh", "Read again now", "refresh", "primary"),)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Record]:
         rows: QuerySet[Record] = super().get_queryset(request)
@@ -99,7 +107,7 @@ class RecordAdmin(HistoryAdmin, ButtonAdmin):
             raise PermissionDenied
         record = self.row_or_404(request, object_id)
         context = {"record": record, "facts": _facts(record), "unified": _unified(record), "raw": _raw(record)}
-        context["links"] = _links(record)
+        context |= {"links": _links(record), "buttons": self.offered_buttons(request, record), **_operations(record)}
         return page(self, request, "syncs/record.html", self.row_name(record), record, context)
 
     def row_name(self, row: Record) -> str:
@@ -108,6 +116,16 @@ class RecordAdmin(HistoryAdmin, ButtonAdmin):
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
         """People change no records, so there is no history of it."""
         raise Http404
+
+    def fitting_buttons(self, request: HttpRequest, row: Record) -> Sequence[Button]:
+        """What was ended, or has no connector any more, cannot be read."""
+        held = row.connection
+        return self.buttons if held.health != ConnectionStatus.DISCONNECTED and held.system in catalogue() else ()
+
+    def press_refresh(self, request: HttpRequest, record: Record) -> str:
+        found = refresh_record(record.connection, record.entity, record.pk)
+        now = Record.objects.only("version", "deleted_at").get(pk=record.pk)
+        return refreshed_line(record, now, is_gone=found.is_gone)
 
 
 def _connection(text: str) -> Connection | None:
@@ -192,6 +210,16 @@ def _facts(record: Record) -> list[tuple[str, Any]]:
         ("Changed at the source", moment(record.remote_updated_at, empty="not said")),
         ("Deleted", moment(record.deleted_at, empty="no")),
     ]
+
+
+def _operations(record: Record) -> dict[str, Any]:
+    """The latest writes to it."""
+    rows = Operation.objects.filter(record_id=record.pk).select_related("connection").defer(*HEAVY)
+    return {
+        "operations": operation_rows(rows.order_by("-created_at")[:SHOWN]),
+        "operations_address": f"{reverse('admin:syncs_operation_changelist')}?{urlencode({'record': str(record.pk)})}",
+        "one_record": True,
+    }
 
 
 def _links(record: Record) -> list[dict[str, str]]:

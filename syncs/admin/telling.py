@@ -1,4 +1,4 @@
-"""What came of asking for runs, in words and numbers."""
+"""What came of asking for runs and of reading a record again, in words and numbers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from connections.screen_texts import entity_title
 from core.admin_texts import plural
 from core.errors import LineshaftError
 from syncs.choices import Mode, Trigger
-from syncs.models import Sync, SyncRun
+from syncs.models import Record, Sync, SyncRun
 from syncs.services import request_run
 
-__all__ = ["counts_line", "request_runs"]
+__all__ = ["counts_line", "refreshed_line", "request_runs"]
 
 
 def request_runs(syncs: Iterable[Sync], mode: Mode, *, by: str) -> tuple[str, list[str]]:
@@ -42,3 +42,14 @@ def counts_line(run: SyncRun) -> str:
         (run.quarantined_count, "quarantined"),
     ]
     return " · ".join([f"{run.read_count:,} read", *(f"{count:,} {name}" for count, name in named if count)])
+
+
+def refreshed_line(before: Record, after: Record, *, is_gone: bool) -> str:
+    """What reading one record again found, by the copy before and after it."""
+    if is_gone:
+        return "The system no longer has it; the copy keeps it as deleted."
+    if before.deleted_at is not None and after.deleted_at is None:
+        return f"The system has it again: the copy is at version {after.version} now."
+    if before.version == after.version:
+        return "It was read again: nothing has changed."
+    return f"It was read again and had changed: the copy is at version {after.version} now."

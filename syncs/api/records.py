@@ -135,7 +135,7 @@ class RecordList(RecordView):
         more, rows = len(rows) > limit, rows[:limit]
         meta = {"data_as_of": copy.data_as_of, "sync_status": copy.state}
         tail = dumps({"next_cursor": self._next(request, rows[-1]) if more else None, "meta": meta})
-        return _json(f'{{"data":[{",".join(self.texts(rows, shown))}],{tail[1:]}')
+        return json_answer(f'{{"data":[{",".join(self.texts(rows, shown))}],{tail[1:]}')
 
     def _cursor(self, request: Request) -> tuple[datetime, UUID] | None:
         text = text_from(request, "cursor", max_length=MAX_CURSOR_CHARACTERS)
@@ -169,14 +169,14 @@ class OneRecord(RecordView):
             raise NotFoundHereError(f"There is no such {described.title.lower()} in this connection.")
         (text,) = self.texts(rows, shown)
         if shown.raw or shown.expand:
-            return _json(text)
+            return json_answer(text)
         etag = f'"{rows[0][3]}"'
         if _knows(request, etag):
             return HttpResponse(status=304, headers={"ETag": etag})
-        return _json(text, {"ETag": etag})
+        return json_answer(text, {"ETag": etag})
 
 
-def _json(text: str, headers: dict[str, str] | None = None) -> HttpResponse:
+def json_answer(text: str, headers: dict[str, str] | None = None) -> HttpResponse:
     return HttpResponse(text.encode(), content_type="application/json", headers=headers)
 
 

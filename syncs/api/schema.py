@@ -15,23 +15,22 @@ from drf_spectacular.utils import (
 from integrations.entities import Entity, openapi_schemas, sample
 from syncs.api.filters import list_parameters, one_parameters
 from syncs.api.records import OneRecord, RecordList
+from syncs.api.write_docs import CONNECTION, create_docs, delete_docs, update_docs
+from syncs.api.write_schemas import write_schemas
+from syncs.api.writes import WRITE_PARAMETERS, WRITE_SCOPES, ChangeRecord, CreateRecord
 from syncs.choices import SyncState
+from workspaces.choices import Scope
 
-CONNECTION = [
-    OpenApiParameter("connection", str, description="The connection (`con_...`); a connection token implies it"),
-    OpenApiParameter(
-        "X-Connection-Id", str, OpenApiParameter.HEADER, description="The connection, instead of `?connection=`"
-    ),
-]
+__all__ = ["CONNECTION", "add_entity_schemas", "list_view", "one_view"]
+
 _NOT_SUPPORTED = OpenApiResponse(description="OPERATION_NOT_SUPPORTED: the connection's system has no such entity")
 
 
 def list_view(entity: type[Entity]) -> type[RecordList]:
-    """The list of an entity, documented."""
+    """The list of an entity, where new ones are posted too, documented."""
     described = entity.describes
     parameters = list_parameters(entity)
-    members = {"entity": entity, "parameters": {"GET": _names(parameters)}, "__doc__": RecordList.__doc__}
-    view = type(f"{entity.__name__}List", (RecordList,), members)
+    view = _made(entity, (RecordList, CreateRecord), "List", _names(parameters))
     page = {
         "type": "object",
         "required": ["data", "next_cursor", "meta"],
@@ -58,16 +57,16 @@ def list_view(entity: type[Entity]) -> type[RecordList]:
             parameters=[*parameters, *CONNECTION],
             responses={200: page, 422: _NOT_SUPPORTED},
             examples=[OpenApiExample("Page", example, response_only=True, status_codes=["200"])],
-        )
+        ),
+        post=create_docs(entity),
     )(view)
 
 
 def one_view(entity: type[Entity]) -> type[OneRecord]:
-    """The detail of an entity, documented."""
+    """The detail of an entity, where it is changed and deleted too, documented."""
     described = entity.describes
     parameters = one_parameters(entity)
-    members = {"entity": entity, "parameters": {"GET": _names(parameters)}, "__doc__": OneRecord.__doc__}
-    view = type(f"{entity.__name__}Detail", (OneRecord,), members)
+    view = _made(entity, (OneRecord, ChangeRecord), "Detail", _names(parameters))
     etag = OpenApiParameter("ETag", str, OpenApiParameter.HEADER, description="The version, quoted", response=[200])
     known = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="An ETag you hold")
     return extend_schema_view(
@@ -83,14 +82,16 @@ def one_view(entity: type[Entity]) -> type[OneRecord]:
                 422: _NOT_SUPPORTED,
             },
             examples=[OpenApiExample("Record", sample(entity), response_only=True, status_codes=["200"])],
-        )
+        ),
+        patch=update_docs(entity),
+        delete=delete_docs(entity),
     )(view)
 
 
 def add_entity_schemas(result: dict[str, Any], generator: Any, **_: Any) -> dict[str, Any]:
     """drf-spectacular post-processing hook: put the records' schemas among the components."""
     components = result.setdefault("components", {}).setdefault("schemas", {})
-    ours = {**openapi_schemas(), "RecordListMeta": _META}
+    ours = {**openapi_schemas(), **write_schemas(), "RecordListMeta": _META}
     taken = sorted(set(ours) & set(components))
     if taken:
         raise ValueError(f"These schema names are used by an entity and by a serializer: {', '.join(taken)}.")
@@ -111,6 +112,16 @@ _META: dict[str, Any] = {
         "sync_status": {"type": "string", "enum": [state.value for state in SyncState]},
     },
 }
+
+
+def _made(entity: type[Entity], bases: tuple[type[Any], ...], name: str, parameters: frozenset[str]) -> Any:
+    members = {
+        "entity": entity,
+        "scopes": {"GET": Scope.RECORDS_READ, **WRITE_SCOPES},
+        "parameters": {"GET": parameters, **dict.fromkeys(WRITE_SCOPES, WRITE_PARAMETERS)},
+        "__doc__": bases[0].__doc__,
+    }
+    return type(f"{entity.__name__}{name}", bases, members)
 
 
 def _names(parameters: tuple[OpenApiParameter, ...]) -> frozenset[str]:

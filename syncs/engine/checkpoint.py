@@ -1,11 +1,11 @@
-"""The run's row after each page: counters, checkpoint, a renewed lease, and whether the run may go on."""
+"""The run's row at each page: held while it is written, then counters, checkpoint, a renewed lease, and whether to go on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -26,6 +26,10 @@ _ADVANCE = f"""WITH moved AS (
         updated_count = updated_count + %s, unchanged_count = unchanged_count + %s,
         quarantined_count = quarantined_count + %s
     WHERE {Lease.HELD} RETURNING id, {MUST_STOP} AS must_stop)"""
+# Two rows, one statement: the join needs the run first. What an own write did is looked up after it, with a view of its
+# own: that of this statement is older than the lock.
+_HOLD = f"""WITH held AS MATERIALIZED (SELECT sync_id FROM {_TABLE} WHERE {Lease.HELD} FOR UPDATE)
+SELECT 1 FROM syncs_sync, held WHERE syncs_sync.id = held.sync_id FOR NO KEY UPDATE OF syncs_sync"""
 _SHOWN = """, shown AS (INSERT INTO syncs_runpage (run_id, page_no, record_ids) SELECT id, %s, %s::uuid[] FROM moved)"""
 
 
@@ -45,8 +49,26 @@ class Step:
     quarantined: int = 0
 
 
-def advance(lease: Lease, step: Step, *, shown: Sequence[str] | None) -> bool:
-    """Move the run on by one page; answers whether it must stop. `shown` are hex ids a complete walk remembers.
+class Moved(NamedTuple):
+    """Where a page's checkpoint left the run. `clock` is the database's, not later than any call that follows."""
+
+    must_stop: bool
+    clock: datetime
+
+
+def hold(lease: Lease) -> None:
+    """Lock the run, then its sync, for this transaction: pages and own writes take turns at the sync.
+
+    Errors: LeaseLostError when the run is no longer ours.
+    """
+    with prepared.cursor() as cursor:
+        cursor.execute(_HOLD, [lease.pk, lease.fence])
+        if cursor.fetchone() is None:
+            raise LeaseLostError(f"{lease.table} {lease.pk} fence {lease.fence}")
+
+
+def advance(lease: Lease, step: Step, *, shown: Sequence[str] | None) -> Moved:
+    """Move the run on by one page. `shown` are hex ids a complete walk remembers.
 
     One statement: alone it is a transaction of its own, and finding the row no longer ours it writes nothing.
     """
@@ -71,8 +93,8 @@ def advance(lease: Lease, step: Step, *, shown: Sequence[str] | None) -> bool:
         statement += _SHOWN
         values += [step.page_no, "{" + ",".join(shown) + "}"]
     with prepared.cursor() as cursor:
-        cursor.execute(statement + " SELECT must_stop FROM moved", values)
+        cursor.execute(statement + " SELECT must_stop, clock_timestamp() FROM moved", values)
         row = cursor.fetchone()
     if row is None:
         raise LeaseLostError(f"{lease.table} {lease.pk} fence {lease.fence}")
-    return bool(row[0])
+    return Moved(*row)

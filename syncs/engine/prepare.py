@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -87,6 +87,13 @@ class Prepared:
                 for r, body, raw in zip(self.rows, packed[::2], packed[1::2], strict=True)
             ]
             self.packed = True
+
+    def without(self, ids: Collection[str]) -> Prepared:
+        """Leave these objects as they are stored: seen, and counted as unchanged."""
+        rows = [row for row in self.rows if row.id not in ids]
+        rejected = [item for item in self.rejected if item.id not in ids]
+        left = len(self.rows) + len(self.rejected) - len(rows) - len(rejected)
+        return replace(self, rows=rows, rejected=rejected, unchanged=self.unchanged + left)
 
     @property
     def read(self) -> int:

@@ -40,6 +40,7 @@ from syncs.engine import outcomes
 from syncs.engine.errors import Cancelled, OutOfTime, Wait
 from syncs.engine.outcomes import Ending
 from syncs.engine.prepare import Preparer
+from syncs.engine.rereading import read_again
 from syncs.engine.sweep import Sweep
 from syncs.engine.walk import Walk
 from syncs.engine.window import open_window
@@ -201,6 +202,8 @@ def _execute(run: SyncRun, lease: Lease, connector: Connector) -> Ending:
             walk.remap_all()
         else:
             walk.fetch_all(opened.window)
+    if opened.window is not None:
+        read_again(walk)
     if (spoiled := _mostly_quarantined(run)) is not None:
         return spoiled
     if run.mode == Mode.FULL:

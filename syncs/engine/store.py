@@ -26,7 +26,7 @@ STAGING = """CREATE TEMP TABLE IF NOT EXISTS sync_staging (
     ON COMMIT DELETE ROWS"""
 COPY = "COPY sync_staging FROM STDIN (FORMAT binary)"
 REFUSALS = (DataError, IntegrityError)
-WRITE = """WITH written AS (
+_WRITE = """WITH written AS (
     INSERT INTO syncs_record AS r (id, workspace_id, connection_id, entity, remote_id, version, changed_at, written_at,
         remote_created_at, remote_updated_at, body, raw, fingerprint, unified_digest, filters, last_change, run_id)
     SELECT s.id, %s, %s, %s, s.remote_id, 1, clock.now, clock.now, s.remote_created_at::timestamptz, s.remote_updated_at::timestamptz,
@@ -40,10 +40,19 @@ WRITE = """WITH written AS (
             WHEN r.unified_digest <> excluded.unified_digest THEN 'updated' ELSE 'same' END,
         deleted_at = NULL, missing_in_run_id = NULL, written_at = excluded.written_at, run_id = excluded.run_id,
         remote_created_at = excluded.remote_created_at, remote_updated_at = excluded.remote_updated_at,
-        body = excluded.body, raw = excluded.raw, fingerprint = excluded.fingerprint,
+        body = excluded.body, raw = excluded.raw, fingerprint = {fingerprint},
         unified_digest = excluded.unified_digest, filters = excluded.filters
     RETURNING r.id, r.last_change)
 SELECT last_change, string_agg(replace(id::text, '-', ''), ',') FROM written GROUP BY last_change"""
+WRITE = _WRITE.format(fingerprint="excluded.fingerprint")
+# What is stored is mapped anew, nothing was read: a fingerprint that an own write cleared stays so.
+REMAP = _WRITE.format(fingerprint="CASE WHEN r.fingerprint IS NULL THEN NULL ELSE excluded.fingerprint END")
+# Two branches, so that each takes its range of the index whatever the statistics say; and not prepared: a plan for any
+# time would read a third of the table. Measured on 100,000 operations: 0.15 ms, the round trip included.
+OWN_WRITES = """SELECT replace(record_id::text, '-', '') FROM syncs_operation
+WHERE connection_id = %(connection)s AND entity = %(entity)s AND sent_at IS NOT NULL AND record_id IS NOT NULL AND done_at IS NULL
+UNION SELECT replace(record_id::text, '-', '') FROM syncs_operation
+WHERE connection_id = %(connection)s AND entity = %(entity)s AND sent_at IS NOT NULL AND record_id IS NOT NULL AND done_at >= %(since)s"""
 # OFFSET 0 keeps one index lookup a record: joined freely, fresh statistics make the planner scan the growing table.
 DIFFERING = """SELECT t.position::int - 1
 FROM unnest(%s::uuid[], %s::bytea[]) WITH ORDINALITY AS t (id, fingerprint, position)
@@ -145,10 +154,26 @@ def _text(value: str | None) -> bytes:
     return _size(len(encoded)) + encoded
 
 
-def write_staged(scope: Scope, run_id: UUID | None) -> Written:
-    """Insert or update what is staged; says what happened to each record."""
+def own_writes(scope: Scope, since: datetime) -> set[str]:
+    """Hex ids of records that a write of our own is changing, or ended changing at `since` (database clock) or later.
+
+    What was asked for at `since` may be older than what such a write read back. Ask while holding the sync's row.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(WRITE, [scope.workspace_id, scope.connection_id, scope.entity, run_id])
+        cursor.execute(OWN_WRITES, {"connection": scope.connection_id, "entity": scope.entity, "since": since})
+        return {row[0] for row in cursor.fetchall()}
+
+
+def unstage(record_ids: Iterable[str]) -> None:
+    """Take rows out of this session's staging table again."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM sync_staging WHERE id = ANY(%s::uuid[])", ["{" + ",".join(record_ids) + "}"])
+
+
+def write_staged(scope: Scope, run_id: UUID | None, statement: str = WRITE) -> Written:
+    """Insert or update what is staged; says what happened to each record. `statement`: WRITE or REMAP."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [scope.workspace_id, scope.connection_id, scope.entity, run_id])
         return Written(**{change: ids.split(",") for change, ids in cursor.fetchall()})
 
 
@@ -222,18 +247,18 @@ def has_quarantined(scope: Scope) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def quarantined(scope: Scope, *, limit: int = 2000) -> list[tuple[str, bytes]]:
-    """(remote id, raw bytes) of what is set aside, least tried first."""
+def quarantined(scope: Scope, *, limit: int = 2000) -> list[tuple[str, bytes, datetime]]:
+    """(remote id, raw bytes, when it was seen last) of what is set aside, least tried first."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT remote_id, raw, record_id FROM syncs_quarantinedrecord WHERE sync_id = %s AND code <> 'NO_REMOTE_ID'"
+            "SELECT remote_id, raw, last_seen_at, record_id FROM syncs_quarantinedrecord WHERE sync_id = %s AND code <> 'NO_REMOTE_ID'"
             " AND code <> 'REMOTE_ID_TOO_LONG' ORDER BY attempts, id LIMIT %s",
             [scope.sync_id, limit],
         )
         rows = cursor.fetchall()
     namespace = namespace_of(scope.connection_id, scope.entity)
     # An id that could not be kept as it came would become another record.
-    return [(row[0], bytes(row[1])) for row in rows if derived_hex(namespace, row[0]) == row[2].hex]
+    return [(row[0], bytes(row[1]), row[2]) for row in rows if derived_hex(namespace, row[0]) == row[3].hex]
 
 
 def stored_raw(scope: Scope, after: UUID | None, limit: int) -> list[tuple[UUID, str, bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -111,7 +112,7 @@ class Sweep:
             for record, remote_id in suspects:
                 if time.monotonic() > self.walk.stop_at:
                     raise OutOfTime
-                self.walk.before_call()
+                asked_at = self.walk.before_call()
                 try:
                     raw = self.walk.connector.fetch_one(self.walk.resource, remote_id)
                 except NotFoundError:
@@ -119,7 +120,7 @@ class Sweep:
                 except ABOUT_ONE_OBJECT:
                     alive.append(record)  # it was not said to be gone, so it is not
                 else:
-                    self.walk.take_again(remote_id, raw)
+                    self.walk.take_again(remote_id, raw, asked_at)
                     alive.append(record)
         except (Wait, OutOfTime, LineshaftError):
             self._settle(gone, alive)
@@ -147,12 +148,14 @@ def _suspicious(missing: int, judged: int, read: int) -> bool:
     return bool(missing) and (read == 0 or (missing >= GUARD_ROWS and missing > GUARD_SHARE * judged))
 
 
-def tombstone(run: SyncRun, scope: Scope, record_ids: list[str], *, prefix: str) -> int:
-    """Mark records deleted, with their events, in the current transaction. What was written since the walk lives."""
+def tombstone(run: SyncRun, scope: Scope, record_ids: list[str], *, prefix: str, before: datetime | None = None) -> int:
+    """Mark records deleted, with their events, in the current transaction. What was written since `before` lives; that is
+    the start of the run, if nothing else is said."""
     if not record_ids:
         return 0
-    assert run.started_at is not None
-    buried = store.bury(scope, record_ids, before=run.started_at)
+    before = before or run.started_at
+    assert before is not None
+    buried = store.bury(scope, record_ids, before=before)
     SyncRun.objects.filter(pk=run.pk).update(deleted_count=F("deleted_count") + len(buried))
     emit_records(
         EventType.RECORD_DELETED, [f"{prefix}_{record}" for record in buried], entity=scope.entity, **origin(run)

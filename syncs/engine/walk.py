@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import blake2b
 
 from django.conf import settings
@@ -25,6 +26,7 @@ from integrations.sdk.pages import Page, Position, PositionExpiredError, Window
 from syncs.engine import store
 from syncs.engine.checkpoint import MUST_STOP
 from syncs.engine.errors import Cancelled, OutOfTime, Wait
+from syncs.engine.outcomes import now
 from syncs.engine.prepare import Prepared, Preparer, Sighted
 from syncs.engine.writing import PageWriter
 from syncs.models import SyncRun
@@ -37,8 +39,12 @@ FRESH_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Fetched:
-    """A page and what could be made of it without the database. `prepared` when all of it is sure to be written."""
+    """A page and what could be made of it without the database. `prepared` when all of it is sure to be written.
 
+    `asked_at`: a time of the database's clock that is not later than the call.
+    """
+
+    asked_at: datetime
     page: Page
     sighted: Sighted
     prepared: Prepared | None
@@ -56,6 +62,7 @@ class Walk:
         self.scope = self.writer.scope
         self.stop_at = time.monotonic() + settings.SYNC_WORK_BUDGET_SECONDS
         self._must_stop, self._renewed_at = False, float("-inf")
+        self._clock = now()  # the database's, when the lease was renewed last
         # Nothing stored to compare with: everything is mapped at once, in the thread that fetches.
         self.copy_is_empty = store.is_empty(self.scope)
         # The fetching thread packs too, with a packer of its own: none may be used by two threads at once.
@@ -82,32 +89,34 @@ class Walk:
                 digest = self._digest(page, position)
                 with self._next(pool, window, page) as pending:
                     page_no += 1
-                    self._commit(self._prepared(fetched), page_no=page_no, page=page, digest=digest)
+                    prepared = self._prepared(fetched)
+                    self._commit(prepared, asked_at=fetched.asked_at, page_no=page_no, page=page, digest=digest)
                 position = page.next
 
     def _ask(self, pool: ThreadPoolExecutor, window: Window, position: Position | None) -> Future[Fetched]:
-        self.before_call()
-        return pool.submit(self._fetch, window, position)
+        return pool.submit(self._fetch, window, position, self.before_call())
 
-    def _fetch(self, window: Window, position: Position | None) -> Fetched:
+    def _fetch(self, window: Window, position: Position | None, asked_at: datetime) -> Fetched:
         """In the other thread: no database here."""
         page = self.connector.fetch_page(self.resource, window, position)
         sighted = self.preparer.sight(page.records, page.unreadable)
         if not self.copy_is_empty:
-            return Fetched(page, sighted, None)
+            return Fetched(asked_at, page, sighted, None)
         prepared = self.preparer.prepare(sighted)
         if self.pack is not None:
             prepared.pack(self.pack)
-        return Fetched(page, sighted, prepared)
+        return Fetched(asked_at, page, sighted, prepared)
 
     def _prepared(self, fetched: Fetched) -> Prepared:
         if fetched.prepared is not None:
             return fetched.prepared
         return self.preparer.prepare(fetched.sighted, store.differing(self.scope, fetched.sighted.good))
 
-    def _commit(self, prepared: Prepared, *, page_no: int, page: Page, digest: str) -> None:
+    def _commit(self, prepared: Prepared, *, asked_at: datetime, page_no: int, page: Page, digest: str) -> None:
         began = time.monotonic()
-        self._must_stop = self.writer.commit_page(prepared, page_no=page_no, page=page, digest=digest)
+        self._must_stop, self._clock = self.writer.commit_page(
+            prepared, asked_at=asked_at, page_no=page_no, page=page, digest=digest
+        )
         if self.pack is None and self.writer.packer.has_dictionary:
             self.pack = packer_for(self.run.connection_id, self.scope.entity).pack
         self._renewed_at = began
@@ -129,17 +138,21 @@ class Walk:
         if held_up is not None:
             raise held_up
 
-    def before_call(self) -> None:
-        """Have a fresh lease, honour a wish to stop, take from the connection's budget. Before every call."""
+    def before_call(self) -> datetime:
+        """Have a fresh lease, honour a wish to stop, take from the connection's budget. Before every call.
+
+        Answers a time of the database's clock that is not later than the call: what it tells is no older.
+        """
         if time.monotonic() - self._renewed_at > FRESH_SECONDS:
             began = time.monotonic()
-            (self._must_stop,) = self.lease.renew(returning=MUST_STOP)
+            self._must_stop, self._clock = self.lease.renew(returning=f"{MUST_STOP}, clock_timestamp()")
             self._renewed_at = began
         if self._must_stop:
             raise Cancelled
         seconds = take_call(self.run.connection, self.connector.limits)
         if seconds > 0:
             raise Wait(seconds, "the connection's request budget is used up")
+        return self._clock
 
     def _restart(self, pool: ThreadPoolExecutor, window: Window) -> Future[Fetched]:
         """The page token expired: the same window again, from its start."""
@@ -175,12 +188,15 @@ class Walk:
         waiting = store.quarantined(self.scope)
         if not waiting:
             return
-        self.writer.write(self.preparer.prepare(self.preparer.sight(waiting)), seen_upstream=False)
+        prepared = self.preparer.prepare(self.preparer.sight((remote_id, raw) for remote_id, raw, _ in waiting))
+        # It is as old as when it was set aside: what we wrote since is read again instead.
+        oldest = min(seen_at for _, _, seen_at in waiting)
+        self.writer.write(prepared, asked_at=oldest, seen_upstream=False)
 
     def remap_all(self, page_size: int = 500) -> None:
         """Map every stored raw object again; the checkpoint is the last id."""
         after = (self.run.position or {}).get("after")
-        page_no = self.run.page_no
+        page_no, read_at = self.run.page_no, self._clock
         while stored := store.stored_raw(self.scope, after, page_size):
             if self._must_stop:
                 raise Cancelled
@@ -188,11 +204,13 @@ class Walk:
             after = stored[-1][0]
             prepared = self.preparer.prepare(self.preparer.sight((remote_id, raw) for _, remote_id, raw in stored))
             page = Page(records=[], next={"after": str(after)})
-            self._commit(prepared, page_no=page_no, page=page, digest="")
+            self._commit(prepared, asked_at=read_at, page_no=page_no, page=page, digest="")
+            read_at = self._clock
             if time.monotonic() > self.stop_at:
                 raise OutOfTime
 
-    def take_again(self, remote_id: str, raw: bytes) -> None:
+    def take_again(self, remote_id: str, raw: bytes, asked_at: datetime) -> None:
         """Write one object that was read alone, if it differs."""
         sighted = self.preparer.sight([(remote_id, raw)])
-        self.writer.write(self.preparer.prepare(sighted, store.differing(self.scope, sighted.good)))
+        prepared = self.preparer.prepare(sighted, store.differing(self.scope, sighted.good))
+        self.writer.write(prepared, asked_at=asked_at)

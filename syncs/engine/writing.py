@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
 
 from django.db import transaction
 from django.db.models import F
@@ -14,14 +16,17 @@ from integrations.sdk.declarations import Resource
 from integrations.sdk.pages import Page
 from syncs.choices import Mode
 from syncs.engine import store
-from syncs.engine.checkpoint import Step, advance
+from syncs.engine.checkpoint import Moved, Step, advance, hold
 from syncs.engine.outcomes import origin
+from syncs.engine.own_writes import OwnWrites
 from syncs.engine.prepare import Prepared, Rejected
 from syncs.engine.store import Scope, Written
 from syncs.models import SyncRun
 from syncs.packing import learn, packer_for, unpack
 from workspaces.choices import EventType
 from workspaces.events import emit_records
+
+Outcome = TypeVar("Outcome")
 
 
 class PageWriter:
@@ -33,36 +38,39 @@ class PageWriter:
         self.packer = packer_for(run.connection_id, self.scope.entity)
         store.make_staging()
         self.has_quarantine = store.has_quarantined(self.scope)
+        self.own = OwnWrites(self.scope, run.pk)
 
-    def commit_page(self, prepared: Prepared, *, page_no: int, page: Page, digest: str) -> bool:
-        """Write a page with its checkpoint, counters and events, together or not at all. True: the run must stop."""
+    def commit_page(self, prepared: Prepared, *, asked_at: datetime, page_no: int, page: Page, digest: str) -> Moved:
+        """Write a page with its checkpoint, counters and events, together or not at all.
+
+        `asked_at` (database clock): the page may be as old as that. What an own write touched since is left out.
+        """
         if page.newest is not None and (self.run.newest is None or page.newest > self.run.newest):
             self.run.newest = page.newest
 
-        def write(prepared: Prepared) -> bool:
-            if not (prepared.rows or prepared.rejected or self.has_quarantine):
+        def write(prepared: Prepared) -> Moved:
+            if not (prepared.rows or prepared.rejected or self.has_quarantine or self.own.wait_for(prepared.seen)):
                 return self._advance(prepared, Written(), page_no=page_no, page=page, digest=digest)
             with transaction.atomic():
-                written = self._write(prepared)
+                prepared, written = self._write(prepared, asked_at)
                 return self._advance(prepared, written, page_no=page_no, page=page, digest=digest)
 
         return self._without_culprits(write, prepared)
 
-    def write(self, prepared: Prepared, *, seen_upstream: bool = True) -> None:
+    def write(self, prepared: Prepared, *, asked_at: datetime, seen_upstream: bool = True) -> None:
         """Write records outside the walk (a confirmed one, a released one), with their events."""
 
-        def write(prepared: Prepared) -> bool:
+        def write(prepared: Prepared) -> None:
             with transaction.atomic():
-                written = self._write(prepared, seen_upstream=seen_upstream)
+                prepared, written = self._write(prepared, asked_at, seen_upstream=seen_upstream)
                 SyncRun.objects.filter(pk=self.run.pk).update(
                     created_count=F("created_count") + len(written.created),
                     updated_count=F("updated_count") + len(written.updated) + len(written.restored),
                 )
-            return False
 
         self._without_culprits(write, prepared)
 
-    def _without_culprits(self, write: Callable[[Prepared], bool], prepared: Prepared) -> bool:
+    def _without_culprits(self, write: Callable[[Prepared], Outcome], prepared: Prepared) -> Outcome:
         """Write; when PostgreSQL refuses the page, set aside the rows it refuses and write the others."""
         self._pack(prepared)
         try:
@@ -91,20 +99,27 @@ class PageWriter:
             self.packer = learnt or self.packer
         prepared.pack(self.packer.pack)
 
-    def _write(self, prepared: Prepared, *, seen_upstream: bool = True) -> Written:
-        """Stage first, lock after: run, sync, then the records; events last."""
+    def _write(self, prepared: Prepared, asked_at: datetime, *, seen_upstream: bool = True) -> tuple[Prepared, Written]:
+        """Stage first, lock after: run, sync, then the records; events last. Answers what was written, and what that did."""
         if prepared.rows:
             store.stage(prepared.rows)
-        self.lease.lock()
-        written = store.write_staged(self.scope, self.run.pk) if prepared.rows else Written()
+        hold(self.lease)
+        left = self.own.take_out(prepared, asked_at)
+        if left:
+            prepared = prepared.without(left)
+        is_remap = self.run.mode == Mode.REMAP
+        statement = store.REMAP if is_remap else store.WRITE
+        written = store.write_staged(self.scope, self.run.pk, statement) if prepared.rows else Written()
         if prepared.rejected:
             store.quarantine(self.scope, prepared.rejected, seen_upstream=seen_upstream)
             self.has_quarantine = True
         if self.has_quarantine and prepared.seen:
-            bad = {item.id for item in prepared.rejected}
+            bad = left.union(item.id for item in prepared.rejected)
             store.release_quarantine(self.scope, [seen for seen in prepared.seen if seen not in bad])
+        if seen_upstream and not is_remap and (found := self.own.wait_for(prepared.seen) - left):
+            self.own.settle(found)
         self._tell(written)
-        return written
+        return prepared, written
 
     def _tell(self, written: Written) -> None:
         prefix = self.prefix + "_"
@@ -115,7 +130,7 @@ class PageWriter:
             changed = [prefix + i for i in (*written.updated, *written.restored)]
             emit_records(EventType.RECORD_UPDATED, changed, **common)
 
-    def _advance(self, prepared: Prepared, written: Written, *, page_no: int, page: Page, digest: str) -> bool:
+    def _advance(self, prepared: Prepared, written: Written, *, page_no: int, page: Page, digest: str) -> Moved:
         step = Step(
             page_no=page_no,
             position=page.next,

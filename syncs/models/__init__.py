@@ -1,6 +1,16 @@
 """What moves: syncs, their runs and copies, and what is written back."""
 
 from syncs.models.operations import Operation
-from syncs.models.syncing import QuarantinedRecord, Record, RecordDictionary, RunPage, Suspect, Sync, SyncRun
+from syncs.models.syncing import QuarantinedRecord, Record, RecordDictionary, Reread, RunPage, Suspect, Sync, SyncRun
 
-__all__ = ["Operation", "QuarantinedRecord", "Record", "RecordDictionary", "RunPage", "Suspect", "Sync", "SyncRun"]
+__all__ = [
+    "Operation",
+    "QuarantinedRecord",
+    "Record",
+    "RecordDictionary",
+    "Reread",
+    "RunPage",
+    "Suspect",
+    "Sync",
+    "SyncRun",
+]

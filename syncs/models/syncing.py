@@ -252,6 +252,23 @@ class QuarantinedRecord(models.Model):
         return f"{self.code} {self.remote_id[:60]}"
 
 
+class Reread(models.Model):
+    """An object a page showed while a write of our own was under way: it is read alone before a run ends."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    sync = models.ForeignKey(Sync, on_delete=models.CASCADE, related_name="rereads", db_index=False)
+    record_id = models.UUIDField(help_text="The id its record has or would have.")
+    remote_id = models.CharField(max_length=512)
+
+    objects = scoped(models.QuerySet, workspace="workspace")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["sync", "record_id"], name="one_reread_per_record")]
+
+    def __str__(self) -> str:
+        return self.remote_id
+
+
 class Suspect(models.Model):
     """A record a complete walk did not show, held back for a person to decide."""
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import structlog
 from django.conf import settings
+from django.db import IntegrityError
 
 from connections.choices import ConnectionStatus
 from connections.services import (
@@ -76,6 +77,7 @@ class Attempt:
         self.operation, self.lease, self.calls = operation, lease, calls
         self.held = operation.connection
         self.prefix = ""
+        self.opened_at = now()
 
     # --- the turn -----------------------------------------------------------------------------------------------
 
@@ -140,7 +142,8 @@ class Attempt:
             error = TransientError(
                 "The system does not answer; it is tried again by itself.", code="UPSTREAM_UNAVAILABLE"
             )
-            self._give_up_when_late(error)
+            if nothing_sent:
+                self._give_up_when_late(error)
             seconds = (held.circuit_open_until - now()).total_seconds() if held.circuit_open_until else 1.0
             raise Later(self._resting(), max(1.0, seconds), error=error)
 
@@ -162,23 +165,29 @@ class Attempt:
             record_success(self.held.pk, self.held.workspace_id)
         try:
             planned = plan_change(operation, tools.card, tools.connector, before)
+        except (TransientError, RateLimitedError):
+            raise  # looking something up for the plan failed: nothing was sent
         except LineshaftError as error:
             raise _Ended(Ending(OperationStatus.FAILED, error, seen=before)) from error
-        self._fix(planned)
+        self._fix(planned, before)
         if not planned.calls:
             # Everything wished is there already: nothing is sent.
             raise _Ended(Ending(OperationStatus.SUCCEEDED, seen=before))
 
-    def _fix(self, planned: Planned) -> None:
-        outcomes.plan(
-            self.lease,
-            self.operation,
-            calls=[call.as_json() for call in planned.calls],
-            before=planned.before,
-            diff=planned.diff,
-            effect=planned.effect,
-            mark=planned.mark,
-        )
+    def _fix(self, planned: Planned, before: Seen | None) -> None:
+        try:
+            outcomes.plan(
+                self.lease,
+                self.operation,
+                calls=[call.as_json() for call in planned.calls],
+                before=planned.before,
+                diff=planned.diff,
+                effect=planned.effect,
+                mark=planned.mark,
+            )
+        except IntegrityError as error:
+            taken = ConflictError(f"Another operation under way creates {planned.mark!r} too.", code="MARK_IN_USE")
+            raise _Ended(Ending(OperationStatus.FAILED, taken, seen=before)) from error
 
     # --- sending --------------------------------------------------------------------------------------------------
 
@@ -211,7 +220,7 @@ class Attempt:
         """A request that was not answered with yes: not done, surely not done, or not known."""
         operation = self.operation
         if isinstance(error, (TransientError, AuthError)):
-            record_trouble(self.held.pk, self.held.workspace_id, error)
+            record_trouble(self.held.pk, self.held.workspace_id, error, opened_at=self.opened_at)
         if not outcomes.is_settled(error):
             log.info("outcome_unknown", code=error.code)
             raise Later(OperationStatus.UNKNOWN, LOOKUP_SECONDS[0], error=error, lookups=0)
@@ -329,7 +338,7 @@ class Attempt:
             return
         operation = self.operation
         if isinstance(error, (TransientError, AuthError)) and error.code != "NEEDS_REAUTH":
-            record_trouble(self.held.pk, self.held.workspace_id, error)
+            record_trouble(self.held.pk, self.held.workspace_id, error, opened_at=self.opened_at)
         log.info("operation_hit_trouble", code=error.code, stage=operation.stage, detail=error.detail)
         retryable = isinstance(error, (TransientError, RateLimitedError))
         if operation.stage == Stage.PLANNED and (not retryable or self._is_late()):
@@ -338,7 +347,7 @@ class Attempt:
         if operation.stage == Stage.APPLIED and operation.troubles >= MAX_READ_BACKS:
             self._end(Ending(OperationStatus.SUCCEEDED, effect=operation.effect))  # done there; the next sync reads it
             return
-        if operation.stage == Stage.SENDING and self._is_long_unknown():
+        if operation.stage in (Stage.SENDING, Stage.ACCEPTED) and self._is_long_unknown():
             self._end(Ending(OperationStatus.NEEDS_REVIEW, error))
             return
         seconds = max(error.retry_after or 0.0, gap(LOOKUP_SECONDS, operation.troubles))
@@ -380,6 +389,8 @@ class Attempt:
     def _take_budget(self, tools: Tools) -> None:
         seconds = take_call(self.held, tools.connector.limits, for_operations=True)
         if seconds > 0:
+            if self.operation.stage == Stage.PLANNED and self.operation.call_no == 0:
+                self._give_up_when_late(RateLimitedError("The connection's request budget stayed used up."))
             raise Later(self._resting(), seconds)
 
 

@@ -15,7 +15,7 @@ from integrations.sdk.transforms import MappingError
 from integrations.sdk.writes import Change
 from syncs.choices import OperationKind
 from syncs.engine.outcomes import now
-from syncs.models import Operation
+from syncs.models import Operation, Record
 from syncs.operations.comparing import not_applied
 from syncs.operations.copying import Copier, Seen
 
@@ -123,8 +123,6 @@ class Lookup:
 
     def _is_known(self, remote_id: str) -> bool:
         """Whether the copy held it before anything was sent."""
-        from syncs.models import Record
-
         pk = self.copier.record_id(remote_id)
         first = self.operation.first_sent_at
         held: bool = (
@@ -174,11 +172,18 @@ class Lookup:
         return not self.not_applied(seen)
 
     def not_applied(self, seen: Seen) -> list[dict[str, Any]]:
-        """What was wished and is not there, of a create or an update."""
+        """What was wished and is not there."""
         operation = self.operation
-        if operation.kind not in (OperationKind.CREATE, OperationKind.UPDATE):
+        if operation.kind in (OperationKind.CREATE, OperationKind.UPDATE):
+            return not_applied(self.card.spec.by_name, operation.values, seen.unified, operation.before)
+        if self._is_done(seen):
             return []
-        return not_applied(self.card.spec.by_name, operation.values, seen.unified, operation.before)
+        if operation.kind == OperationKind.ACTION:
+            action = self.card.resource.action(operation.action)
+            return [
+                {"pointer": "/remote_status", "wished": list(action.to_status if action else ()), "found": seen.status}
+            ]
+        return [{"pointer": "", "wished": operation.effect, "found": seen.status}]
 
     def _settle_seconds(self) -> float:
         declared = self.card.write(self.operation.kind)

@@ -130,7 +130,9 @@ def denied(denial: Denial, *, status: str | None, errors: tuple[FieldError, ...]
 
 def _refuse_changed(operation: Operation, before: Seen) -> None:
     """If-Match is about the copy the caller saw: it must be that version, and the system must still say the same."""
-    stored = Record.objects.filter(pk=operation.record_id or operation.pk, connection_id=operation.connection_id).first()
+    stored = Record.objects.filter(
+        pk=operation.record_id or operation.pk, connection_id=operation.connection_id
+    ).first()
     row = before.prepared.rows[0] if before.prepared.rows else None
     same = (
         stored is not None

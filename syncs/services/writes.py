@@ -4,7 +4,7 @@ come through here alike."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import blake2b
@@ -154,7 +154,9 @@ def _refuse_if_away(connection: Connection) -> None:
 def _record(connection: Connection, wish: Wish) -> Record | None:
     if wish.kind == OperationKind.CREATE:
         return None
-    found = Record.objects.filter(pk=wish.record_id or new_id(), connection=connection, entity=wish.entity, deleted_at=None).first()
+    found = Record.objects.filter(
+        pk=wish.record_id or new_id(), connection=connection, entity=wish.entity, deleted_at=None
+    ).first()
     if found is None:
         raise NotFoundError(f"There is no such {ENTITIES[wish.entity].describes.title.lower()} in this connection.")
     return found
@@ -254,15 +256,18 @@ def dry_run(connection: Connection, wish: Wish) -> Planned:
 # --- waiting ----------------------------------------------------------------------------------------------------------
 
 
-def wait_for(operation_id: UUID, seconds: float) -> Operation:
-    """The operation once it has ended, or as it stands after so many seconds. Holds no transaction and no lock."""
+def wait_for(operation_id: UUID, seconds: float, *, pause: Callable[[float], object] = time.sleep) -> Operation:
+    """The operation once it has ended, or as it stands after so many seconds. Holds no transaction and no lock.
+
+    `pause` sleeps between two looks.
+    """
     deadline, gap = time.monotonic() + seconds, FIRST_LOOK_SECONDS
     ended = ("succeeded", "failed", "needs_review")
     while Operation.objects.filter(pk=operation_id).values_list("status", flat=True).get() not in ended:
         left = deadline - time.monotonic()
         if left <= 0:
             break
-        time.sleep(min(gap, left))
+        pause(min(gap, left))
         gap = min(gap * 1.3, LONGEST_LOOK_SECONDS)
     found: Operation = Operation.objects.select_related("connection").get(pk=operation_id)
     return found

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
@@ -58,6 +59,25 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         end(process)
+
+
+@contextmanager
+def logged(log: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The same for one that may say much: standard output is a pipe, standard error goes to the end of `log`."""
+    process = start_logged(log, *arguments, stdout=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        end(process)
+        if process.stdout:
+            process.stdout.close()
+
+
+def start_logged(log: Path, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    """A Python process of ours, in a session of its own, that writes to the end of `log`. `env` is added to its own."""
+    with log.open("ab") as file:
+        options = {"stdout": file, "stderr": file, **options, "env": environment() | options.get("env", {})}
+        return subprocess.Popen([sys.executable, *arguments], cwd=ROOT, start_new_session=True, **options)
 
 
 def until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:

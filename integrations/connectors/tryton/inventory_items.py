@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from integrations.connectors.tryton.units import UNITS
-from integrations.connectors.tryton.vendors import ACTIVE
+from integrations.connectors.tryton.vendors import ACTIVE, ACTIVE_ONLY
 from integrations.entities import InventoryItem
-from integrations.sdk.declarations import Field, Resource, Since
+from integrations.protocols.jsonrpc import SETTLE_SECONDS
+from integrations.sdk.declarations import Field, Resource, Rule, Since, Write
 
 READ = (
     "code",
@@ -52,6 +53,11 @@ _SUPPLIER = "product_suppliers[0] || (template.product_suppliers[?!product] | [0
 _ORDER_POINT = "order_points[?type=='purchase'] | [0]"
 _DAYS = {"name": "multiply", "by": "0.0000115740740740740740740741"}  # a timedelta is in seconds
 _WHOLE = {"name": "split", "separator": ".", "index": 0}
+# Not the number: it is made of the code of the template and a suffix.
+_UPDATED = (
+    *("name", "description", "kind", "status", "unit", "unit_raw", "unit_cost", "list_price"),
+    *("manufacturer_part_number", "barcode", "custom"),
+)
 
 inventory_items = Resource(
     InventoryItem,
@@ -67,23 +73,39 @@ inventory_items = Resource(
             "names of units, categories and suppliers",
         ),
     ),
+    writes=(
+        Write("create", resolve="mark", mark="identifiers.code", settle_seconds=SETTLE_SECONDS),
+        Write("update", fields=_UPDATED, settle_seconds=SETTLE_SECONDS),
+        Write("delete", kind="deactivate", only_status=ACTIVE_ONLY, settle_seconds=SETTLE_SECONDS),
+    ),
+    rules=(
+        Rule(
+            "update",
+            only_status=ACTIVE_ONLY,
+            fields=("description", "unit_cost", "manufacturer_part_number", "barcode"),
+            reason="Tryton does not allow to modify a product that is inactive; activate it first.",
+        ),
+        Rule("delete", only_status=ACTIVE_ONLY, reason="it is inactive already."),
+    ),
     note="Stock is that of every location of type storage, as of today; quantity_available is Tryton's forecast for today.",
     fields=(
         Field("number", "code"),
         Field("name", "template.name"),
         Field("description", "description"),
-        Field("kind", "join('/', [template.type, to_string(template.consumable)])", values=_BY_TYPE),
+        Field(
+            "kind", "join('/', [template.type, to_string(template.consumable)])", values=_BY_TYPE, write="template.kind"
+        ),
         Field("remote_kind", "template.type", read_only=True),
         Field("status", "active", values=ACTIVE),
         Field("remote_status", "active", read_only=True),
         Field("category", "template.categories[].name", transforms=({"name": "join", "separator": ", "},)),
-        Field("unit", "template.default_uom.symbol", unit=UNITS),
-        Field("unit_raw", "template.default_uom.symbol"),
-        Field("currency", "company_currency"),
+        Field("unit", "template.default_uom.symbol", unit=UNITS, write="template.unit"),
+        Field("unit_raw", "template.default_uom.symbol", write="template.unit_symbol"),
+        Field("currency", "company_currency", read_only=True),
         Field("unit_cost", "cost_price"),
-        Field("list_price", "list_price || template.list_price"),
-        Field("manufacturer_part_number", "identifiers[?type=='mpn'] | [0].code"),
-        Field("barcode", "identifiers[?type=='ean'] | [0].code"),
+        Field("list_price", "list_price || template.list_price", write="template.list_price"),
+        Field("manufacturer_part_number", "identifiers[?type=='mpn'] | [0].code", write="mpn"),
+        Field("barcode", "identifiers[?type=='ean'] | [0].code", write="ean"),
         Field("quantity_on_hand", "quantity", read_only=True),
         Field("quantity_available", "forecast_quantity", read_only=True),
         Field("reorder_point", f"({_ORDER_POINT}).min_quantity"),
@@ -93,6 +115,7 @@ inventory_items = Resource(
         Field(
             "stock",
             "stock",
+            read_only=True,
             items=(
                 Field("location", "location.id", name="location.name"),
                 Field("quantity_on_hand", "quantity"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from integrations.connectors.tryton.vendors import ACTIVE
+from integrations.connectors.tryton.vendors import ACTIVE, ACTIVE_ONLY
 from integrations.entities import Location
-from integrations.sdk.declarations import Field, Resource, Since
+from integrations.protocols.jsonrpc import SETTLE_SECONDS
+from integrations.sdk.declarations import Field, Resource, Rule, Since, Write
 
 READ = (
     "name",
@@ -42,6 +43,20 @@ locations = Resource(
     changes=Since(
         "changed_at", parameter="last_modified_at", touched_by=("the name of the location above", "names of countries")
     ),
+    writes=(
+        Write("create", resolve="mark", mark="code", mark_field="number", settle_seconds=SETTLE_SECONDS),
+        Write("update", fields=("number", "name", "status", "parent", "custom"), settle_seconds=SETTLE_SECONDS),
+        Write("delete", kind="deactivate", only_status=ACTIVE_ONLY, settle_seconds=SETTLE_SECONDS),
+    ),
+    rules=(
+        Rule(
+            "update",
+            only_status=ACTIVE_ONLY,
+            fields=("number", "name", "parent"),
+            reason="Tryton does not allow to modify a location that is inactive; activate it first.",
+        ),
+        Rule("delete", only_status=ACTIVE_ONLY, reason="it is inactive already."),
+    ),
     fields=(
         Field("number", "code"),
         Field("name", "name"),
@@ -49,10 +64,11 @@ locations = Resource(
         Field("remote_kind", "type", read_only=True),
         Field("status", "active", values=ACTIVE),
         Field("remote_status", "active", read_only=True),
-        Field("parent", "parent.id", name="parent.name"),
+        Field("parent", "parent.id", name="parent.name", write="parent"),
         Field(
             "address",
             "address",
+            read_only=True,
             items=(
                 Field("name", "party_name"),
                 Field("street", "street"),

@@ -6,7 +6,8 @@ from typing import Any
 
 from integrations.connectors.tryton.units import UNITS
 from integrations.entities import PurchaseOrder
-from integrations.sdk.declarations import Field, Resource, Since
+from integrations.protocols.jsonrpc import SETTLE_SECONDS
+from integrations.sdk.declarations import Action, Field, Resource, Rule, Since, Write
 
 READ = (
     "number",
@@ -58,6 +59,10 @@ STATUS = {
     **{f"processing/{shipped}": status for shipped, status in _RECEIPTS.items()},
 }
 """`state/shipment_state` -> unified status: only a processing purchase is told by what has arrived."""
+_DRAFT_ONLY = (
+    *("description", "vendor", "currency", "order_date", "expected_date", "delivery_location", "payment_terms"),
+    "lines",
+)
 
 purchase_orders = Resource(
     PurchaseOrder,
@@ -69,6 +74,38 @@ purchase_orders = Resource(
         touched_by=("deleted lines", "names of vendors, products, units and payment terms"),
     ),
     open_values=("draft", "quotation", "confirmed", "processing"),
+    writes=(
+        Write("create", resolve="mark", mark="reference", mark_field="reference", settle_seconds=SETTLE_SECONDS),
+        Write("update", settle_seconds=SETTLE_SECONDS),
+        Write("delete", kind="hard", only_status=("draft", "cancelled"), settle_seconds=SETTLE_SECONDS),
+        Write("delete", kind="cancel", only_status=("quotation",), settle_seconds=SETTLE_SECONDS),
+    ),
+    actions=(
+        Action("quote", "Quote", ("quotation",), ("draft",), help="Ends the draft and gives it its number."),
+        Action(
+            "confirm",
+            "Confirm",
+            ("confirmed", "processing", "done"),
+            ("quotation",),
+            help="Tryton goes on to processing by itself, unless the plant delays it or something is missing.",
+        ),
+        Action("process", "Process", ("processing", "done"), ("confirmed",), help="Makes shipments and invoices."),
+        Action("cancel", "Cancel", ("cancelled",), ("draft", "quotation")),
+        Action("draft", "Back to draft", ("draft",), ("quotation", "confirmed", "cancelled")),
+    ),
+    rules=(
+        Rule(
+            "update",
+            only_status=("draft",),
+            fields=_DRAFT_ONLY,
+            reason="Tryton does not allow to modify it once the purchase is no draft; only reference and comment then.",
+        ),
+        Rule(
+            "delete",
+            unless_status=("confirmed", "processing", "done"),
+            reason="to delete a purchase Tryton wants it cancelled, and it cancels only drafts and quotations.",
+        ),
+    ),
     note="remote_status is the purchase's state; shipment_state and invoice_state stand in the raw object.",
     fields=(
         Field("number", "number", read_only=True),
@@ -76,29 +113,30 @@ purchase_orders = Resource(
         Field("description", "description"),
         Field("status", "join('/', [state, shipment_state])", values=STATUS, read_only=True),
         Field("remote_status", "state", read_only=True),
-        Field("vendor", "party.id", name="party.name"),
-        Field("currency", "currency.code"),
+        Field("vendor", "party.id", name="party.name", write="party"),
+        Field("currency", "currency.code", write="currency"),
         Field("total_amount", "total_amount", read_only=True),
         Field("untaxed_amount", "untaxed_amount", read_only=True),
         Field("tax_amount", "tax_amount", read_only=True),
         Field("order_date", "purchase_date"),
-        Field("expected_date", "delivery_date || max(lines[?delivery_date].delivery_date)"),
-        Field("delivery_location", "warehouse.id", name="warehouse.name"),
-        Field("buyer", "quoted_by", items=(Field("remote_id", "id"), Field("name", "rec_name"))),
-        Field("payment_terms", "payment_term.name"),
+        Field("expected_date", "delivery_date || max(lines[?delivery_date].delivery_date)", write="delivery_date"),
+        Field("delivery_location", "warehouse.id", name="warehouse.name", write="warehouse"),
+        Field("buyer", "quoted_by", items=(Field("remote_id", "id"), Field("name", "rec_name")), read_only=True),
+        Field("payment_terms", "payment_term.name", write="payment_term"),
         Field("notes", "comment"),
         Field(
             "lines",
             "lines[?type=='line']",
+            write="lines",
             items=(
                 Field("id", "id"),
                 Field("line_number", "sequence"),
-                Field("item", "product.id", name="product.name"),
-                Field("vendor_item_number", "product_supplier.code"),
+                Field("item", "product.id", name="product.name", write="product"),
+                Field("vendor_item_number", "product_supplier.code", read_only=True),
                 Field("description", "description"),
                 Field("quantity", "quantity"),
-                Field("unit", "unit.symbol", unit=UNITS),
-                Field("unit_raw", "unit.symbol"),
+                Field("unit", "unit.symbol", unit=UNITS, write="unit"),
+                Field("unit_raw", "unit.symbol", write="unit_symbol"),
                 Field("unit_price", "unit_price"),
                 Field("amount", "amount", read_only=True),
                 Field("received_quantity", "received_quantity", read_only=True),

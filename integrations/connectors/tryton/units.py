@@ -11,5 +11,5 @@ _SPELLINGS = (
     *("bx", "ctn", "pal", "roll", "drum", "bag", "can", "btl", "sheet"),
 )
 
-UNITS: dict[str, str] = {**{spelling: unified_unit(spelling) or "unknown" for spelling in _SPELLINGS}, **_STANDARD}
-"""Symbol -> unified unit. A symbol that is not here is `unknown`; its own text stands in `unit_raw`."""
+UNITS: dict[str, str] = {**_STANDARD, **{spelling: unified_unit(spelling) or "unknown" for spelling in _SPELLINGS}}
+"""Symbol -> unified unit, Tryton's own first. A symbol that is not here is `unknown`; its own text stands in `unit_raw`."""

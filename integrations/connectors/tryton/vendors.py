@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from integrations.entities import Vendor
-from integrations.sdk.declarations import Field, Resource, Since
+from integrations.protocols.jsonrpc import SETTLE_SECONDS
+from integrations.sdk.declarations import Field, Resource, Rule, Since, Write
 
 READ = (
     "name",
@@ -50,6 +51,11 @@ _USES = {
     for on, off in (("1", "0"), ("true", "false"))
     for yes, no, kind in ((on, on, "main"), (on, off, "billing"), (off, on, "shipping"), (off, off, "other"))
 }
+ACTIVE_ONLY = ("1", "true")
+# Not the number: Tryton numbers parties by itself, and keeps the number they were made with.
+_UPDATED = (
+    *("name", "status", "email", "phone", "website", "currency", "payment_terms", "language", "addresses", "custom"),
+)
 
 vendors = Resource(
     Vendor,
@@ -60,6 +66,20 @@ vendors = Resource(
         parameter="last_modified_at",
         touched_by=("deleted addresses, contacts and identifiers", "names of categories, countries and payment terms"),
     ),
+    writes=(
+        Write("create", resolve="mark", mark="identifiers.code", settle_seconds=SETTLE_SECONDS),
+        Write("update", fields=_UPDATED, settle_seconds=SETTLE_SECONDS),
+        Write("delete", kind="deactivate", only_status=ACTIVE_ONLY, settle_seconds=SETTLE_SECONDS),
+    ),
+    rules=(
+        Rule(
+            "update",
+            only_status=ACTIVE_ONLY,
+            fields=tuple(name for name in _UPDATED if name not in ("status", "custom")),
+            reason="Tryton does not allow to modify a party that is inactive; activate it first.",
+        ),
+        Rule("delete", only_status=ACTIVE_ONLY, reason="it is inactive already."),
+    ),
     note="Tryton does not mark suppliers: every party is read, customers and the company itself included.",
     fields=(
         Field("number", "code"),
@@ -68,25 +88,26 @@ vendors = Resource(
         Field("remote_status", "active", read_only=True),
         Field("category", "categories[].name", transforms=({"name": "join", "separator": ", "},)),
         Field("email", "email"),
-        Field("phone", "phone || mobile"),
+        Field("phone", "phone || mobile", write="phone"),
         Field("website", "website"),
-        Field("tax_id", "tax_identifier.code"),
-        Field("currency", "supplier_currency.code"),
-        Field("payment_terms", "supplier_payment_term.name"),
-        Field("language", "lang.code"),
+        Field("tax_id", "tax_identifier.code", read_only=True),
+        Field("currency", "supplier_currency.code", write="supplier_currency"),
+        Field("payment_terms", "supplier_payment_term.name", write="supplier_payment_term"),
+        Field("language", "lang.code", write="lang"),
         Field(
             "addresses",
             f"addresses[?{IS_ACTIVE}]",
+            write="addresses",
             items=(
                 Field("id", "id"),
-                Field("kind", "join('/', [to_string(invoice), to_string(delivery)])", values=_USES),
+                Field("kind", "join('/', [to_string(invoice), to_string(delivery)])", values=_USES, write="kind"),
                 Field("name", "party_name"),
                 Field("street", "street"),
                 Field("city", "city"),
-                Field("region", "subdivision.name"),
+                Field("region", "subdivision.name", write="subdivision"),
                 Field("postal_code", "postal_code"),
-                Field("country_code", "country.code"),
-                Field("country", "country.name"),
+                Field("country_code", "country.code", write="country"),
+                Field("country", "country.name", read_only=True),
             ),
         ),
         Field(

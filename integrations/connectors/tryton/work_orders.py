@@ -6,7 +6,8 @@ from typing import Any
 
 from integrations.connectors.tryton.units import UNITS
 from integrations.entities import WorkOrder
-from integrations.sdk.declarations import Field, Resource, Since
+from integrations.protocols.jsonrpc import SETTLE_SECONDS
+from integrations.sdk.declarations import Action, Field, Resource, Rule, Since, Write
 
 READ = (
     "number",
@@ -45,6 +46,7 @@ STATUS = {
     "done": "completed",
     "cancelled": "cancelled",
 }
+_DRAFT_ONLY = (*("location", "item", "quantity", "unit", "unit_raw", "planned_start", "planned_end", "due_date"),)
 
 work_orders = Resource(
     WorkOrder,
@@ -56,6 +58,33 @@ work_orders = Resource(
         touched_by=("deleted materials", "names of products, units, warehouses and locations"),
     ),
     open_values=("request", "draft", "waiting", "assigned", "running"),
+    writes=(
+        Write("create", required=("item", "quantity"), resolve="mark", mark="reference", settle_seconds=SETTLE_SECONDS),
+        Write("update", settle_seconds=SETTLE_SECONDS),
+        Write("delete", kind="hard", only_status=("request", "draft", "cancelled"), settle_seconds=SETTLE_SECONDS),
+        Write("delete", kind="cancel", only_status=("waiting", "assigned"), settle_seconds=SETTLE_SECONDS),
+    ),
+    actions=(
+        Action("wait", "Wait", ("waiting",), ("draft", "assigned", "running"), help="Plans the moves of materials."),
+        Action("assign", "Assign", ("assigned",), ("waiting",), help="Reserves the materials; refused when some lack."),
+        Action("run", "Run", ("running",), ("assigned",), help="Takes the materials from stock."),
+        Action("do", "Do", ("done",), ("running",), help="Brings what was produced to stock."),
+        Action("cancel", "Cancel", ("cancelled",), ("request", "draft", "waiting", "assigned")),
+        Action("draft", "Back to draft", ("draft",), ("request", "waiting", "cancelled")),
+    ),
+    rules=(
+        Rule(
+            "update",
+            only_status=("request", "draft"),
+            fields=_DRAFT_ONLY,
+            reason="Tryton does not allow to modify it once the production waits for its materials.",
+        ),
+        Rule(
+            "delete",
+            unless_status=("running", "done"),
+            reason="to delete a production Tryton wants it cancelled, and one that runs or is done is not.",
+        ),
+    ),
     note="Productions. Tryton plans in days: planned and actual times stand at 00:00 UTC of their day.",
     fields=(
         Field("kind", constant="production", read_only=True),
@@ -64,12 +93,12 @@ work_orders = Resource(
         Field("title", "product.name", read_only=True),
         Field("status", "state", values=STATUS, read_only=True),
         Field("remote_status", "state", read_only=True),
-        Field("location", "location.id || warehouse.id", name="location.name || warehouse.name"),
-        Field("item", "product.id", name="product.name"),
+        Field("location", "location.id || warehouse.id", name="location.name || warehouse.name", write="location"),
+        Field("item", "product.id", name="product.name", write="product"),
         Field("quantity", "quantity"),
         Field("completed_quantity", "completed_quantity", read_only=True),
-        Field("unit", "unit.symbol", unit=UNITS),
-        Field("unit_raw", "unit.symbol"),
+        Field("unit", "unit.symbol", unit=UNITS, write="unit"),
+        Field("unit_raw", "unit.symbol", write="unit_symbol"),
         Field("planned_start", "planned_start_date"),
         Field("planned_end", "planned_date"),
         Field("actual_start", "effective_start_date", read_only=True),
@@ -78,6 +107,7 @@ work_orders = Resource(
         Field(
             "lines",
             "inputs",
+            read_only=True,  # they follow from the bill of materials
             items=(
                 Field("id", "id"),
                 Field("item", "product.id", name="product.name"),
