@@ -35,8 +35,7 @@ class WritingErp(TestErp):
             Write("delete", kind="cancel", only_status=("draft", "open", "part")),
         ),
         actions=(
-            Action("approve", "Approve", to_status=("open",), only_status=("draft",)),
-            Action("remind", "Remind", to_status=(), parameters=(Parameter("text", required=True),)),
+            Action("approve", "Approve", to_status=("open",), only_status=("draft",), parameters=(Parameter("note"),)),
         ),
     )
     vendors = replace(TestErp.vendors, writes=(Write("create"),))

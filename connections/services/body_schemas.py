@@ -131,23 +131,32 @@ class _Maker:
     def _list(self, spec: FieldSpec, rows: Iterable[MappingRow], path: str) -> JsonSchema:
         items = _object(self.properties(spec.item, rows, f"{path}."), may_be_null=False)
         demanded = [name.removeprefix(f"{path}.") for name in sorted(self.required) if name.startswith(f"{path}.")]
-        demanded = [name for name in demanded if not items["properties"].get(name, {}).get("readOnly")]
-        if not self.changes:
-            items["required"] = demanded
-            return {"type": "array", "maxItems": MOST_LINES, "items": items}
-        about = f"of an existing one of the {spec.name}; without it a new one is added"
+        unsent = [name for name in demanded if items["properties"].get(name, {}).get("readOnly")]
+        if self.changes:
+            self._name_lines(items, demanded, can_add=not unsent)
+        else:
+            items["required"] = [name for name in demanded if name not in unsent]
+        return {"type": "array", "maxItems": MOST_LINES, "items": items}
+
+    @staticmethod
+    def _name_lines(items: JsonSchema, demanded: list[str], *, can_add: bool) -> None:
+        """In an update each line is named by its id, removed by `_delete`, or new and then complete."""
+        new = (
+            "without it a new one is added" if can_add else "new ones cannot be added, for want of what each must have"
+        )
+        about = f"Id of the one that is meant; {new}."
         items["properties"] |= {
-            "id": {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS, "description": f"Id {about}."},
+            "id": {"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS, "description": about},
             "_delete": {"type": "boolean", "description": "True removes the one with this id; nothing else is sent."},
         }
         items["dependentRequired"] = {"_delete": ["id"]}
-        items["allOf"] = [
-            {"if": {"required": ["_delete"], "properties": {"_delete": {"const": True}}}, "then": {"maxProperties": 2}}
-        ]
-        if demanded:
+        removal = {"required": ["_delete"], "properties": {"_delete": {"const": True}}}
+        items["allOf"] = [{"if": removal, "then": {"maxProperties": 2}}]
+        if not can_add:
+            items["required"] = ["id"]
+        elif demanded:
             named = [{"required": ["id"]}, {"required": ["_delete"]}]
             items["allOf"].append({"if": {"not": {"anyOf": named}}, "then": {"required": demanded}})
-        return {"type": "array", "maxItems": MOST_LINES, "items": items}
 
     def _nullable(self, path: str) -> bool:
         """Null clears, or says that there is none. What the entity demands is never without a value."""

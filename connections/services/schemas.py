@@ -145,7 +145,11 @@ def _told(error: ValidationError) -> list[FieldError]:
     demanded: Any = error.validator_value
     if error.validator == "required":
         missing = [name for name in demanded if name not in given]
-        return [FieldError(pointer(*path, name), "REQUIRED", f"{name} must be given.") for name in missing]
+        details = {"id": "id must be given: new ones cannot be added here."}
+        return [
+            FieldError(pointer(*path, name), "REQUIRED", details.get(name, f"{name} must be given."))
+            for name in missing
+        ]
     if error.validator == "dependentRequired":
         return [FieldError(pointer(*path, "id"), "REQUIRED", "Name by its id what is to be removed.")]
     if error.validator == "maxLength":

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote, urlencode, urlsplit
@@ -13,28 +11,24 @@ from core.errors import (
     BadAnswerError,
     BusinessRuleError,
     LineshaftError,
-    NotFoundError,
     NotSupportedError,
     RateLimitedError,
     SourceAnswer,
     TransientError,
 )
 from core.http import Request, Response
-from integrations.protocols.rest_reads import RestReads
+from integrations.protocols.rest_marks import RestMarks, put_mark
 from integrations.sdk.answers import error_of
 from integrations.sdk.declarations import Jobs, Resource, Write
-from integrations.sdk.pages import Window
 from integrations.sdk.paths import compile_key, compile_path
 from integrations.sdk.unmapping import CannotSayError, Unmapping
 from integrations.sdk.writes import Change, JobState, Sent, WriteCall
 
 ACCEPTED, NO_CONTENT, REQUEST_TIMEOUT, UNAVAILABLE = 202, 204, 408, 503
 SAFE_INTEGER = 2**53
-MOST_PAGES_SEARCHED = 200
-SEARCH_MARGIN = timedelta(minutes=1)
 
 
-class RestWrites(RestReads):
+class RestWrites(RestMarks):
     """`integer_ids`: ids and references travel as JSON integers. `jobs`: how accepted writes are asked for; without it a
     202 leaves the outcome unknown. `refused_503`: a 503 with Retry-After surely did nothing."""
 
@@ -80,7 +74,7 @@ class RestWrites(RestReads):
         write = self._declared(resource, change)
         body = self.body_of(resource, change, unmapping)
         if write.resolve == "mark" and write.mark and change.mark:
-            _put_if_free(body, write.mark.split("."), change.mark)
+            put_mark(body, write.mark.split("."), change.mark)
         return self._call(resource, change, write.method or "POST", write.path or resource.path, body)
 
     def _act(self, resource: Resource, change: Change) -> WriteCall:
@@ -209,52 +203,6 @@ class RestWrites(RestReads):
         detail = f"The system did not do it.{f' It says: {words}' if words else ''}"
         source = SourceAnswer(status=response.status, code=status, message=words or None)
         return JobState("failed", error=BusinessRuleError(detail, source=source))
-
-    # --- looked for ---------------------------------------------------------------------------------------------
-
-    def find_marked(self, resource: Resource, change: Change, since: datetime) -> list[str]:
-        """Looks at what changed since then, or at everything where the system cannot tell. Reads each object alone only
-        where the list does not show the place of the mark.
-
-        Errors: TransientError SEARCH_TOO_LONG when the list does not end in the time of one call.
-        """
-        write = resource.write("create")
-        if write is None or write.resolve != "mark" or not write.mark:
-            return super().find_marked(resource, change, since)
-        wanted = str(change.values.get(write.mark_field) or change.mark)
-        window = Window(since - SEARCH_MARGIN if resource.changes else None, self.now())
-        stop_at, position = time.monotonic() + self.call_seconds, None
-        found: list[str] = []
-        for _ in range(MOST_PAGES_SEARCHED):
-            page = self.list_page(resource, window, position)
-            found += [key for key, raw in page.records if self._mark_of(resource, write, key, raw) == wanted]
-            if page.next is None:
-                return found
-            if time.monotonic() > stop_at:
-                break
-            position = page.next
-        raise TransientError(
-            f"The list of {self.title} is too long to be searched for what was made.", code="SEARCH_TOO_LONG"
-        )
-
-    def _mark_of(self, resource: Resource, write: Write, remote_id: str, raw: bytes) -> str | None:
-        keys = write.mark.split(".")
-        value = self.decode(raw)
-        if keys[0] not in value:
-            try:
-                value = self.decode(self.fetch_one(resource, remote_id))
-            except NotFoundError:
-                return None
-        for key in keys:
-            value = value.get(key) if isinstance(value, dict) else None
-        return None if value is None else str(value)
-
-
-def _put_if_free(body: dict[str, Any], keys: list[str], mark: str) -> None:
-    for key in keys[:-1]:
-        body = body.setdefault(key, {})
-    if body.get(keys[-1]) in (None, ""):
-        body[keys[-1]] = mark
 
 
 def _takes_away(value: Any) -> bool:

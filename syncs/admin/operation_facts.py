@@ -100,14 +100,14 @@ def earlier_ones(operations: Iterable[Operation]) -> dict[UUID, UUID]:
     if not waiting:
         return {}
     rows = Operation.objects.filter(record_id__in={row.record_id for row in waiting}, status__in=UNFINISHED)
-    before: dict[UUID, list[tuple[datetime, UUID]]] = {}
+    before: dict[UUID | None, list[tuple[datetime, UUID]]] = {}
     for record_id, created_at, pk in rows.values_list("record_id", "created_at", "pk"):
         before.setdefault(record_id, []).append((created_at, pk))
     found = {}
     for row in waiting:
-        first = max((at for at in before.get(row.record_id, []) if at < (row.created_at, row.pk)), default=None)  # type: ignore[arg-type]
-        if first is not None:
-            found[row.pk] = first[1]
+        earlier = [at for at in before.get(row.record_id, []) if at < (row.created_at, row.pk)]
+        if earlier:
+            found[row.pk] = max(earlier)[1]
     return found
 
 
@@ -157,7 +157,8 @@ def _ended(operation: Operation) -> str:
     if operation.status == OperationStatus.FAILED:
         return "" if operation.error else "It failed."
     if operation.not_applied:
-        return f"It was done, but the system left {plural(len(operation.not_applied), 'field')} as they were."
+        missed = plural(len(operation.not_applied), "field was", "fields were")
+        return f"It was done, but {missed} not taken up by the system."
     if operation.kind == OperationKind.DELETE:
         return f"In the system the object is now {EFFECTS.get(operation.effect, 'gone')}."
     return "" if operation.first_sent_at else "Everything wished was there already, so nothing was sent."

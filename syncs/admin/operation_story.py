@@ -40,8 +40,10 @@ def story_of(operation: Operation) -> dict[str, Any]:
 
 def copied_of(operation: Operation) -> frozenset[UUID]:
     """Which of its own record and those of its look-alikes are in the copy."""
-    pks = {_record_id(operation, candidate) for candidate in operation.candidates} | {operation.record_id}
-    return frozenset(Record.objects.filter(pk__in=pks - {None}).values_list("pk", flat=True))
+    pks = {_record_id(operation, candidate) for candidate in operation.candidates}
+    if operation.record_id is not None:
+        pks.add(operation.record_id)
+    return frozenset(Record.objects.filter(pk__in=pks).values_list("pk", flat=True))
 
 
 def candidate_rows(operation: Operation, copied: Collection[UUID], press_address: str) -> list[dict[str, str]]:

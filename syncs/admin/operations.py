@@ -143,6 +143,7 @@ class OperationAdmin(HistoryAdmin, ButtonAdmin):
             "standing": standing(operation, behind),
             "behind_address": reverse("admin:syncs_operation_change", args=[behind]) if behind else "",
             "candidates": candidate_rows(operation, copied, self.press_address(operation, "done")),
+            "has_names": any(candidate.get("name") for candidate in operation.candidates),
             "may_decide": self.may_press(request, operation),
             "missed": missed_rows(operation),
             "facts": operation_facts(operation),

@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from connections.services import Card, Denial, card_of, write_schema
 from core import ids
 from core.api_errors import NotFoundHereError
-from core.parameters import choice_from, text_from, wrong_parameter
+from core.parameters import text_from
 from integrations.entities import Entity
 from integrations.entities.spec import FieldSpec
 from integrations.sdk.mapping import CUSTOM
@@ -29,7 +29,7 @@ from syncs.records import Selection, as_texts
 from workspaces.choices import Scope
 from workspaces.tokens import grants
 
-OPERATIONS = ("create", "update", "delete", "action")
+WRITES = ("create", "update", "delete")
 _NO_SCOPE = Denial("scope", f"The token needs the scope {Scope.RECORDS_WRITE}.")
 
 
@@ -42,22 +42,32 @@ class CapabilityView(RecordView):
 
 
 class EntityMeta(CapabilityView):
-    """The JSON Schema of a write."""
+    """The JSON Schemas of writes."""
 
     def get(self, request: Request) -> Response:
-        operation = choice_from(request, "op", OPERATIONS)
-        if operation is None:
-            raise wrong_parameter("op", f"is required, one of {', '.join(OPERATIONS)}")
-        action = text_from(request, "action", max_length=60) or ""
-        if bool(action) != (operation == "action"):
-            raise wrong_parameter("action", "names the action of op=action, and stands with no other")
+        named = text_from(request, "op", max_length=60)
         self.copy()
         card = card_of(self.connection, self.entity.describes.name)
-        schema = write_schema(card, operation, action=action)
+        if named is not None:
+            return Response(self._schema(card, named))
+        actions = [action.name for action in card.resource.actions]
+        return Response(
+            {
+                "connection_id": ids.show(self.connection.PREFIX, self.connection_id),
+                "entity": card.spec.name,
+                "operations": {name: self._schema(card, name) for name in WRITES},
+                "actions": {name: self._schema(card, name) for name in actions},
+            }
+        )
+
+    def _schema(self, card: Card, named: str) -> dict[str, Any]:
+        """Of a write, or of the action of this name."""
+        schema = write_schema(card, named) if named in WRITES else write_schema(card, "action", action=named)
+        schema |= {"x-connection-id": ids.show(self.connection.PREFIX, self.connection_id), "x-entity": card.spec.name}
         denial = self.scope_denial()
         if schema["x-allowed"] and denial is not None:
             schema |= {"x-allowed": False, "x-reason-code": denial.reason, "x-reason": denial.detail}
-        return Response(schema)
+        return schema
 
 
 class RecordCapabilities(CapabilityView):
@@ -176,6 +186,8 @@ _META_EXAMPLE: dict[str, Any] = {
     },
     "required": [],
     "x-allowed": True,
+    "x-connection-id": "con_0192f0c1a2b34c5d8e9f00112233aabb",
+    "x-entity": "purchase_order",
 }
 _RECORD_EXAMPLE: dict[str, Any] = {
     "id": "po_0192f0c1a2b34c5d8e9f00112233aabb",
@@ -201,17 +213,16 @@ _RECORD_EXAMPLE: dict[str, Any] = {
         },
     },
 }
-_META_PARAMETERS = [
-    OpenApiParameter("op", str, enum=OPERATIONS, required=True, description="The write that is meant"),
-    OpenApiParameter("action", str, description="Name of the action, with `op=action`"),
-]
+_OP = OpenApiParameter(
+    "op", str, description="`create`, `update`, `delete` or the name of an action; without it all of them are told"
+)
 _NOT_SUPPORTED = OpenApiResponse(description="OPERATION_NOT_SUPPORTED: the connection's system has no such entity")
 
 
 def meta_view(entity: type[Entity]) -> type[EntityMeta]:
-    """The schema of writes of an entity, documented."""
+    """The schemas of writes of an entity, documented."""
     described = entity.describes
-    names = {"GET": frozenset({"op", "action", "connection"})}
+    names = {"GET": frozenset({"op", "connection"})}
     members = {"entity": entity, "parameters": names, "__doc__": EntityMeta.__doc__}
     view = type(f"{entity.__name__}Meta", (EntityMeta,), members)
     return extend_schema_view(
@@ -224,7 +235,7 @@ def meta_view(entity: type[Entity]) -> type[EntityMeta]:
                 " sent (`readOnly`, with `x-reason`), the values there are, and in `x-writable-in` the source's statuses"
                 " in which a field may be sent (null: any). `x-allowed` is false when the whole may not be done."
             ),
-            parameters=[*_META_PARAMETERS, *CONNECTION],
+            parameters=[_OP, *CONNECTION],
             responses={200: _OBJECT, 422: _NOT_SUPPORTED},
             examples=[OpenApiExample("Update", _META_EXAMPLE, response_only=True, status_codes=["200"])],
         )

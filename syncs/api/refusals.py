@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.errors import BusinessRuleError, LineshaftError, PermissionDeniedError
+from core.errors import BusinessRuleError, LineshaftError, NotSupportedError, PermissionDeniedError
 
 
 @dataclass(eq=False)
@@ -24,18 +24,28 @@ class AccountRefusedError(PermissionDeniedError):
     http_status: ClassVar[int] = 422
 
 
+@dataclass(eq=False)
+class NotPossibleError(NotSupportedError):
+    """The connector declares no such thing."""
+
+    http_status: ClassVar[int] = 422
+
+
+_SHOWN: tuple[tuple[type[LineshaftError], type[LineshaftError]], ...] = (
+    (BusinessRuleError, RuleRefusedError),
+    (PermissionDeniedError, AccountRefusedError),
+    (NotSupportedError, NotPossibleError),
+)
+
+
 @contextmanager
 def reasons_told() -> Iterator[None]:
     """Show `reason` and `remote_status` of what the capabilities deny as members of the problem."""
     try:
         yield
-    except (BusinessRuleError, PermissionDeniedError) as error:
-        if "reason" not in error.extra:
+    except LineshaftError as error:
+        kind = next((shown for known, shown in _SHOWN if isinstance(error, known)), None)
+        if kind is None or "reason" not in error.extra:
             raise
-        raise _with_reason(error) from error
-
-
-def _with_reason(error: LineshaftError) -> LineshaftError:
-    kind = AccountRefusedError if isinstance(error, PermissionDeniedError) else RuleRefusedError
-    extra = {"reason": error.extra["reason"], "remote_status": error.extra.get("status")}
-    return kind(error.detail, code=error.code, errors=error.errors, extra=extra)
+        extra = {"reason": error.extra["reason"], "remote_status": error.extra.get("status")}
+        raise kind(error.detail, code=error.code, errors=error.errors, extra=extra) from error

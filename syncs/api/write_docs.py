@@ -148,8 +148,8 @@ def action_view(entity: type[Entity]) -> type[ActOnRecord]:
             summary=f"Do something with a {described.title.lower()}",
             description=(
                 "An action that the connector declares, such as `approve`. The capabilities name them, with their"
-                f" parameters and the statuses in which they are possible; `/{described.slug}/meta?op=action&action=` has"
-                " the schema of the body."
+                f" parameters and the statuses in which they are possible; `/{described.slug}/meta?op=approve` has the"
+                " schema of its body."
             ),
             parameters=[*_COMMON, IF_MATCH, *_TOLD],
             request={"application/json": _OBJECT},
@@ -220,4 +220,4 @@ def _example(name: str, record: Any, changes: dict[str, Any], status: int) -> Op
 
 def _is_sent(entity: type[Entity], name: str) -> bool:
     spec = entity.spec().by_name[name]
-    return spec.writable and spec.kind in ("string", "text", "date", "reference", "enum")
+    return spec.writable and spec.kind in ("string", "text", "date", "reference")

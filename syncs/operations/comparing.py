@@ -16,11 +16,11 @@ NUMBERS = frozenset({"decimal", "amount", "quantity"})
 
 
 def diff(specs: Specs, values: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """`[{"pointer", "before", "after"}]` of every wished value that differs from what is there."""
+    """`[{"pointer", "before", "after"}]` of every wished value that differs from what is there. A new line always does."""
     there = before or {}
     return [
         {"pointer": pointer(*at), "before": shown(found), "after": wished}
-        for at, _, wished, found in _leaves(specs, values, there, ())
+        for at, _, wished, found in _leaves(specs, values, there, (), _line_ids(specs, there))
         if before is None or not _same(_spec_at(specs, at), wished, found)
     ]
 
@@ -32,16 +32,17 @@ def not_applied(
 
     A new line is looked for among the lines that were not there before; one that was to go must be gone.
     """
-    old_lines = {
-        name: {line.get("id") for line in (before or {}).get(name) or []}
-        for name, spec in specs.items()
-        if spec.kind == "list"
-    }
     return [
         {"pointer": pointer(*at), "wished": wished, "found": shown(found)}
-        for at, _, wished, found in _leaves(specs, values, after, (), old_lines)
+        for at, _, wished, found in _leaves(specs, values, after, (), _line_ids(specs, before or {}))
         if not _same(_spec_at(specs, at), wished, found)
     ]
+
+
+def _line_ids(specs: Specs, there: Mapping[str, Any]) -> dict[str, set[Any]]:
+    """Field -> ids of its lines."""
+    lists = [name for name, spec in specs.items() if spec.kind == "list"]
+    return {name: {line.get("id") for line in there.get(name) or []} for name in lists}
 
 
 def shown(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -151,7 +151,7 @@ def write_copy(operation: Operation, ending: Ending, prefix: str, cause: dict[st
 
 def settle(operation: Operation, ending: Ending, *, prefix: str, cause: dict[str, Any]) -> None:
     """Write the ending on the row and tell it, in the current transaction, which holds the row."""
-    error = error_json(ending.error) if ending.error is not None else None
+    error = _stored(ending.error) if ending.error is not None else None
     stage = operation.stage if ending.status == OperationStatus.NEEDS_REVIEW else Stage.ENDED
     Operation.objects.filter(pk=operation.pk).update(
         status=ending.status,
@@ -179,6 +179,12 @@ def settle(operation: Operation, ending: Ending, *, prefix: str, cause: dict[str
         **cause,
     )
     hint_next(operation.record_id, operation.pk)
+
+
+def _stored(error: LineshaftError) -> dict[str, Any]:
+    """The error as it is kept, with the pointer of each wrong value where there are some."""
+    kept = error_json(error)
+    return {**kept, "errors": [asdict(found) for found in error.errors]} if error.errors else kept
 
 
 def hint_next(record_id: UUID | None, but: UUID) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connections.services import Card, Denial
-from core.errors import BusinessRuleError, FieldError, LineshaftError, PermissionDeniedError
+from core.errors import BusinessRuleError, FieldError, LineshaftError, NotSupportedError, PermissionDeniedError
 from core.json import pointer
 from integrations.sdk.connector import Connector
 from integrations.sdk.unmapping import compile_unmapping
@@ -83,10 +83,8 @@ def mark_of(operation: Operation, card: Card) -> str:
 
 def refuse_denied(operation: Operation, card: Card, status: str | None) -> None:
     """What declaration, rights, overrides and rules say of the wish, for an object in this status."""
+    refuse_operation(operation, card, status)
     kind = operation.kind
-    denial = card.action(operation.action, status) if kind == OperationKind.ACTION else card.operation(kind, status)
-    if denial is not None:
-        raise denied(denial, status=status)
     if kind not in _WITH_VALUES:
         return
     errors = [
@@ -96,6 +94,14 @@ def refuse_denied(operation: Operation, card: Card, status: str | None) -> None:
     ]
     if errors:
         raise denied(errors[0][0], status=status, errors=tuple(error for _, error in errors))
+
+
+def refuse_operation(operation: Operation, card: Card, status: str | None) -> None:
+    """The same of the operation alone, whatever its fields are."""
+    kind = operation.kind
+    denial = card.action(operation.action, status) if kind == OperationKind.ACTION else card.operation(kind, status)
+    if denial is not None:
+        raise denied(denial, status=status)
 
 
 def named_fields(values: Mapping[str, Any]) -> list[str]:
@@ -121,11 +127,12 @@ _CODES = {
 
 def denied(denial: Denial, *, status: str | None, errors: tuple[FieldError, ...] = ()) -> LineshaftError:
     """The error that says what may not be done, and why."""
-    code = _CODES[denial.reason] if denial.reason != "platform" or errors else "OPERATION_NOT_SUPPORTED"
     extra = {"reason": denial.reason, "status": status}
     if denial.reason == "permission":
         return PermissionDeniedError(denial.detail, errors=errors, extra=extra)
-    return BusinessRuleError(denial.detail, code=code, errors=errors, extra=extra)
+    if denial.reason == "platform" and not errors:
+        return NotSupportedError(denial.detail, extra=extra)
+    return BusinessRuleError(denial.detail, code=_CODES[denial.reason], errors=errors, extra=extra)
 
 
 def _refuse_changed(operation: Operation, before: Seen) -> None:

@@ -37,7 +37,7 @@ from syncs.models import Operation, Record
 from syncs.operations.copying import Copier, Seen
 from syncs.operations.errors import KeyReusedError, VersionConflictError
 from syncs.operations.outcomes import QUEUE, TASK
-from syncs.operations.planning import Planned, plan_change, refuse_denied
+from syncs.operations.planning import Planned, plan_change, refuse_denied, refuse_operation
 from syncs.packing import body_of
 from syncs.services.calling import calls_to
 
@@ -133,7 +133,9 @@ def _checked(connection: Connection, wish: Wish) -> Operation:
         origin=wish.origin,
         batch_id=wish.batch_id,
     )
-    # The shape first, whatever the status: then what this status forbids is told as the rule it is.
+    # Whether it can be done at all, then the shape, whatever the status; then what this status forbids is told as the
+    # rule it is.
+    refuse_operation(operation, card, None)
     validate_body(card, wish.kind, wish.body, action=wish.action)
     refuse_denied(operation, card, status)
     if record is not None and wish.expected_version not in (None, record.version):

@@ -36,8 +36,10 @@ BIN = Path(sys.executable).parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+SANDBOX = {"simulator-maintainx"}  # started only when its profile is asked for
 LASTING = sorted(name for name in OURS if name != "migrate")
 RUN_FOLDER = "/run/lineshaft"
+SIMULATOR_PORT = "9100"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 READY_SECONDS = 60.0
 
@@ -103,9 +105,11 @@ def environment(port: int) -> dict[str, str]:
     return {**values, **declared, **servers, **own}
 
 
-def on_this_machine(command: list[str], folder: Path) -> list[str]:
-    """A container's command, with the file system's one folder that differs, and programs of our environment."""
-    program, *arguments = [part.replace(RUN_FOLDER, str(folder)) for part in command]
+def on_this_machine(command: list[str], folder: Path, environment: dict[str, str]) -> list[str]:
+    """A container's command, with the folder and the port that differ here, and programs of our environment."""
+    program, *arguments = [
+        part.replace(RUN_FOLDER, str(folder)).replace(SIMULATOR_PORT, environment["PORT"]) for part in command
+    ]
     assert (BIN / program).exists(), f"{program} is not installed by the requirements"
     return [str(BIN / program), *arguments]
 
@@ -116,7 +120,7 @@ def start(folder: Path, environment: dict[str, str]) -> Iterator[Any]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(name: str) -> subprocess.Popen[bytes]:
-        command = on_this_machine(OURS[name]["command"], folder)
+        command = on_this_machine(OURS[name]["command"], folder, environment)
         with (folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
@@ -133,7 +137,7 @@ def health(name: str, folder: Path, environment: dict[str, str]) -> subprocess.C
     kind, *command = OURS[name]["healthcheck"]["test"]
     assert kind == "CMD"
     return subprocess.run(
-        on_this_machine(command, folder), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30
+        on_this_machine(command, folder, environment), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30
     )
 
 
@@ -217,12 +221,13 @@ def test_production_when_a_key_is_missing_then_nothing_starts_and_it_is_named(
 
 def test_services_are_all_there_with_restarts_and_health_checks() -> None:
     expected = {"web", "worker-sync", "worker-operations", "worker-events", "tick", "migrate", "postgres", "redis"}
-    assert set(SERVICES) == expected
+    assert set(SERVICES) == expected | SANDBOX
+    assert all(SERVICES[name]["profiles"] == ["sandbox"] for name in SANDBOX)
     for name, service in SERVICES.items():
         assert service["restart"] == ("on-failure:5" if name == "migrate" else "unless-stopped")
         assert ("healthcheck" in service) == (name != "migrate"), name
     assert set(COMPOSE["volumes"]) == {"postgres", "redis"}
-    for name in LASTING:
+    for name in set(LASTING) - SANDBOX:
         assert OURS[name]["depends_on"] == {
             "postgres": {"condition": "service_healthy"},
             "redis": {"condition": "service_healthy"},

@@ -11,7 +11,7 @@ from tests.contract.write_kit import Stage
 
 STATUSES = {
     "purchase_order": ("draft", "quotation", "confirmed", "processing", "done", "cancelled"),
-    "work_order": ("request", "draft", "waiting", "assigned", "running", "done", "cancelled"),
+    "work_order": ("draft", "waiting", "assigned", "running", "done", "cancelled", "request"),
     **dict.fromkeys(("vendor", "inventory_item", "location"), ("1", "0")),
 }
 MODELS = {
@@ -40,6 +40,32 @@ class TrytonStage(Stage):
     def __init__(self, erp: TrytonClient) -> None:
         self.erp = erp
         self._given: set[tuple[str, int]] = set()
+        self._add_what_the_seed_lacks()
+
+    def _add_what_the_seed_lacks(self) -> None:
+        """A second unit that all systems know, a second warehouse, regions: so that each can be changed to another."""
+        pair = {
+            "name": "Pair",
+            "symbol": "pair",
+            "category": 1,
+            "factor": 2.0,
+            "rate": 0.5,
+            "rounding": 1.0,
+            "digits": 0,
+        }
+        self.erp.call("model.product.uom.create", [pair])
+        regions = [
+            {"name": name, "code": f"DE-{name[:2]}", "country": 2, "type": "state"} for name in ("Hamburg", "Holstein")
+        ]
+        self.erp.call("model.country.subdivision.create", regions)
+        kinds = ("storage", "storage", "storage", "production")
+        places = self.erp.call(
+            "model.stock.location.create", [{"name": f"Second {kind}", "type": kind} for kind in kinds]
+        )
+        links = dict(
+            zip(("input_location", "storage_location", "output_location", "production_location"), places, strict=True)
+        )
+        self.erp.call("model.stock.location.create", [{"name": "Second site", "type": "warehouse", **links}])
 
     def statuses(self, entity: str) -> Sequence[str]:
         return STATUSES[entity]
@@ -166,11 +192,6 @@ class TrytonStage(Stage):
         """Values that name another row."""
         if field in ("unit", "unit_raw", "lines.unit", "lines.unit_raw"):
             return self._unit(field.endswith("raw"), before)
-        now = (
-            (before.get(field.rpartition(".")[2]) or {}).get("remote_id")
-            if field not in ("lines", "addresses")
-            else None
-        )
         if field == "lines":
             return {"item": self._id("product.product", [["code", "=", "BRG-02"]]), "quantity": str(next(_NUMBERS))}
         if field == "addresses":
@@ -186,6 +207,7 @@ class TrytonStage(Stage):
             ("location", "parent"): ("stock.location", [["type", "=", "storage"], ["code", "like", "S%"]]),
         }
         model, domain = searched[entity, field]
+        now = (before.get(field.rpartition(".")[2]) or {}).get("remote_id")
         found = self.erp.call(f"model.{model}.search", domain, 0, 20, [["id", "ASC"]])
         return next(str(key) for key in found if str(key) != now)
 
@@ -193,12 +215,14 @@ class TrytonStage(Stage):
         """Another unit of the same kind: a box, else the piece."""
         if raw:
             return _other(before.get("unit_raw"), "box10", "u")
-        return "EA" if before.get("unit") != "EA" else "DZ"
+        return "EA" if before.get("unit") != "EA" else "PR"
 
     def _of_address(self, field: str, before: Mapping[str, Any]) -> Any:
         name = field.rpartition(".")[2]
         if name == "country_code":
             return _other(before.get(name), "DE", "US")
+        if name == "region":
+            return _other(before.get(name), "Hamburg", "Holstein")
         return _other(before.get(name), "billing", "shipping") if name == "kind" else f"{name} {next(_NUMBERS)}"
 
     # --- objects ----------------------------------------------------------------------------------------------------

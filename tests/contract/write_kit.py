@@ -198,6 +198,8 @@ class WriteContract:
     """Inherit, name the connector, give the fixtures `subject` and `stage`."""
 
     connector: ClassVar[type[Connector]]
+    stricter: ClassVar[frozenset[str]] = frozenset()
+    """`purchase_order lines.line_number`: what is declared as refused on purpose, though the system would do it."""
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "entity" in metafunc.fixturenames:
@@ -219,7 +221,7 @@ class WriteContract:
     def test_update_when_each_field_is_sent_in_each_status_then_it_is_taken_as_declared(
         self, subject: Subject, stage: Stage, entity: str
     ) -> None:
-        _none(update_mismatches(Writer(subject.make(), entity), stage))
+        _none(update_mismatches(Writer(subject.make(), entity), stage, self.stricter))
 
     def test_action_when_sent_in_each_status_then_it_is_taken_as_declared(
         self, subject: Subject, stage: Stage, entity: str
@@ -425,8 +427,8 @@ def first_written(connector: type[Connector]) -> str:
 # --- comparisons: what the card says beside what the system does ----------------------------------------------------
 
 
-def update_mismatches(writer: Writer, stage: Stage) -> list[str]:
-    """Each field of an update, sent in each status."""
+def update_mismatches(writer: Writer, stage: Stage, stricter: frozenset[str] = frozenset()) -> list[str]:
+    """Each field of an update, sent in each status; of those in `stricter` only that they are refused as declared."""
     found: list[str] = []
     entity = writer.spec.name
     if not writer.card.write("update"):
@@ -442,6 +444,8 @@ def update_mismatches(writer: Writer, stage: Stage) -> list[str]:
                 continue
             assert trial.endswith((ADD, REMOVE)) or diff(writer.spec.by_name, values, before), f"{trial} wishes nothing"
             denial = writer.card.field("update", trial.partition(":")[0], status)
+            if denial and f"{entity} {trial}" in stricter:
+                continue
             done = writer.update(remote_id, values)
             found += _compared(f"{entity} {status} update {trial}", denial, done, values)
             if done.after is None or done.after["remote_status"] != status:

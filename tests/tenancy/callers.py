@@ -53,10 +53,10 @@ def outsiders(world: World) -> list[Caller]:
     ]
 
 
-def without_scope(world: World, needed: Scope) -> str:
-    """A token of the owner's workspace with every scope but those that grant `needed`."""
-    area, _, action = needed.partition(":")
-    granting = {str(needed), f"{area}:write"} if action == "read" else {str(needed)}
+def without_scope(world: World, *needed: Scope) -> str:
+    """A token of the owner's workspace with every scope but those that grant one of `needed`."""
+    granting = {str(scope) for scope in needed}
+    granting |= {scope.replace(":read", ":write") for scope in granting}
     return make_token(world.mine.workspace, name="narrow", scopes=sorted(set(Scope.values) - granting))[1]
 
 

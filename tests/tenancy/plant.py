@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from core.http import Response
 from integrations.entities import ENTITIES
 from integrations.sdk.connector import Connector
-from integrations.sdk.declarations import Field, Resource, Secret, Url
+from integrations.sdk.declarations import Action, Field, Resource, Secret, Url, Write
 from integrations.sdk.pages import CheckResult, Page, Position, Window
 
 SLUG = "whole-plant"
@@ -25,8 +25,13 @@ class WholePlant(Connector):
     @classmethod
     def resources(cls) -> dict[str, Resource]:
         rows = (Field("number", "number"),)
+        written: dict[str, Any] = {
+            "writes": (Write("create"), Write("update"), Write("delete", kind="hard")),
+            "actions": (Action("approve", "Approve", to_status=("approved",)),),
+        }
         return {
-            name: Resource(entity, path=f"/{entity.describes.slug}", fields=rows) for name, entity in ENTITIES.items()
+            name: Resource(entity, path=f"/{entity.describes.slug}", fields=rows, **written)
+            for name, entity in ENTITIES.items()
         }
 
     def check(self) -> CheckResult:

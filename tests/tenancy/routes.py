@@ -15,6 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from connections.views import ConnectionScopedView
 from core.ids import new_id
+from integrations.entities import ENTITIES
 from syncs.api.records import RecordView
 from syncs.choices import RunStatus
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
@@ -138,14 +139,21 @@ def _record(place: Place, route: Route) -> str:
     return shown(described.id_prefix, place.records[described.name][0])
 
 
+def _operation(place: Place, route: Route) -> str:
+    """One that failed to try again, one that needs a decision for the rest."""
+    needs_decision, failed = place.operations
+    return shown("op", failed if route.path.endswith("/retry") else needs_decision)
+
+
 OBJECTS: dict[str, Callable[[Place, Route], str]] = {
     "connection_id": lambda place, _: place.shown_id,
     "sync_id": lambda place, _: shown("syn", place.syncs["purchase_order"]),
     "run_id": _run,
     "token_id": lambda place, _: shown("tok", place.token),
     "record_id": _record,
+    "operation_id": _operation,
 }
-PLAIN = {"slug": SLUG, "entity": "purchase_order"}
+PLAIN = {"slug": SLUG, "entity": "purchase_order", "action": "approve"}
 
 # --- bodies ------------------------------------------------------------------------------------------------------------
 
@@ -164,6 +172,9 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "connections/<str:connection_id>/pause"): None,
     ("POST", "connections/<str:connection_id>/resume"): None,
     ("POST", "connections/<str:connection_id>/disconnect"): None,
+    ("PUT", "connections/<str:connection_id>/capabilities/overrides"): {
+        "overrides": [{"entity": "purchase_order", "operation": "update"}]
+    },
     ("POST", "connections/<str:connection_id>/tokens"): {"name": "Made by the matrix", "scopes": ["records:read"]},
     ("PUT", "connections/<str:connection_id>/mappings/<str:entity>"): _ROWS,
     ("DELETE", "connections/<str:connection_id>/mappings/<str:entity>"): None,
@@ -175,7 +186,19 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "sync-runs/<str:run_id>/cancel"): None,
     ("POST", "sync-runs/<str:run_id>/review"): {"decision": "delete"},
     ("POST", "passthrough"): {"method": "GET", "path": "/meters"},
+    ("POST", "operations/<str:operation_id>/retry"): None,
+    ("POST", "operations/<str:operation_id>/resolve"): {"outcome": "not_done"},
 }
+_NUMBER = {"number": "Made by the matrix"}
+for _slug in (entity.describes.slug for entity in ENTITIES.values()):
+    BODIES |= {
+        ("POST", _slug): _NUMBER,
+        ("POST", f"{_slug}/bulk"): {"items": [{"operation": "create", "body": _NUMBER}]},
+        ("PATCH", f"{_slug}/<str:record_id>"): _NUMBER,
+        ("DELETE", f"{_slug}/<str:record_id>"): None,
+        ("POST", f"{_slug}/<str:record_id>/refresh"): None,
+        ("POST", f"{_slug}/<str:record_id>/actions/<str:action>"): None,
+    }
 REFUSED = {
     (("POST", "connections"), "own connection"): 403,
     (("POST", "connections"), "other connection"): 403,
@@ -191,6 +214,7 @@ PARAMETERS: dict[str, Callable[[Place], str]] = {
     "type": lambda _: "sync.completed",
     "system": lambda _: SLUG,
     "mode": lambda _: "full",
+    "op": lambda _: "update",
     "entity": lambda _: "purchase_order",
     "include": lambda _: "raw",
     "include_deleted": lambda _: "true",
@@ -203,16 +227,27 @@ PARAMETERS: dict[str, Callable[[Place], str]] = {
     "sync": lambda place: shown("syn", place.syncs["purchase_order"]),
     "run": lambda place: shown("run", place.runs[RunStatus.COMPLETED]),
     "operation": lambda place: f"op_{place.operation_id.hex}",
+    "kind": lambda _: "create",
+    "record": lambda place: shown("po", place.records["purchase_order"][0]),
+    "batch": lambda place: f"bat_{place.operations[0].batch_id.hex}",
     "customer_reference": lambda place: place.connection.customer_reference,
     "q": lambda place: place.word,
     "remote_id": lambda place: f"{place.word}-1",
 }
-IDS = {"connection": "con", "sync": "syn", "run": "run", "operation": "op"}
+IDS = {"connection": "con", "sync": "syn", "run": "run", "operation": "op", "record": "po", "batch": "bat"}
 TELLING = {*IDS, "customer_reference", "q"}
 """Parameters by which the owner must find the plant. Every one of a list of records must do so."""
-STATES = {"connections": "active", "sync-runs": "needs_review", "sync-status": "failed", "syncs": "needs_review"}
+STATES = {
+    "connections": "active",
+    "operations": "needs_review",
+    "sync-runs": "needs_review",
+    "sync-status": "failed",
+    "syncs": "needs_review",
+}
 EMPTY_INSTEAD_OF_404 = {
     ("events", "connection"): "the feed's room does not know connections; an unknown id finds nothing either",
+    ("operations", "record"): "a filter, not an address: an unknown id finds nothing either",
+    ("operations", "batch"): "a filter, not an address: an unknown id finds nothing either",
     ("sync-runs", "sync"): "a filter, not an address: an unknown id finds nothing either",
     ("upstream-calls", "run"): "the log's room does not know runs; an unknown id finds nothing either",
     ("upstream-calls", "operation"): "the log's room does not know operations; an unknown id finds nothing either",
@@ -246,5 +281,6 @@ def _value_of_entity(entity: Any, name: str, place: Place) -> str | None:
 
 
 def headers_of(route: Route, place: Place, *, token: Any) -> Mapping[str, str]:
-    """The connection named, where the caller's token does not imply it."""
-    return {"X-Connection-Id": place.shown_id} if route.names_connection and token.connection_id is None else {}
+    """The connection named, where the caller's token does not imply it. Nobody works here, so nothing is waited for."""
+    named = {"X-Connection-Id": place.shown_id} if route.names_connection and token.connection_id is None else {}
+    return named if route.method == "GET" else {**named, "Prefer": "wait=0"}

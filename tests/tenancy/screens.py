@@ -17,7 +17,7 @@ from django_scopes import scope, scopes_disabled
 
 from connections.models import Connection, UpstreamCall
 from syncs.choices import RunStatus
-from syncs.models import QuarantinedRecord, Record, Sync, SyncRun
+from syncs.models import Operation, QuarantinedRecord, Record, Sync, SyncRun
 from tests.tenancy.callers import Answer
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
 from tests.tenancy.world import Side, World
@@ -135,6 +135,12 @@ def _run(screen: Screen, side: Side) -> SyncRun:
     return side.places["plant"].runs[PRESSED_RUNS.get(pressed, RunStatus.NEEDS_REVIEW)]
 
 
+def _operation(screen: Screen, side: Side) -> Operation:
+    """One that failed for the button that tries it again, one that needs a decision for all others."""
+    needs_decision, failed = side.places["plant"].operations
+    return failed if ("name", "retry") in screen.values else needs_decision
+
+
 def _event(screen: Screen, side: Side) -> Any:
     with scopes_disabled():
         return Event.objects.get(pk=side.places["plant"].event_ids[0])
@@ -149,6 +155,7 @@ ROWS: dict[type[Any], Callable[[Screen, Side], Any]] = {
     Connection: lambda _, side: side.places["plant"].connection,
     Sync: lambda _, side: side.places["plant"].syncs["purchase_order"],
     SyncRun: _run,
+    Operation: _operation,
     Record: lambda _, side: side.places["plant"].records["purchase_order"][0],
     QuarantinedRecord: lambda _, side: side.places["plant"].quarantined[0],
 }

@@ -19,14 +19,14 @@ from django.test import Client
 from django_scopes import scopes_disabled
 
 from connections.choices import ConnectionStatus
-from connections.models import Connection, Credential, Mapping, MappingField, UpstreamCall
+from connections.models import CapabilityOverride, Connection, Credential, Mapping, MappingField, UpstreamCall
 from connections.services import ensure_default_mapping, set_mapping
 from core import ids
 from core.ids import derived_id, namespace_of, new_id
 from core.keys import default_ring
 from integrations.entities import ENTITIES, sample
 from syncs.choices import Mode, RunStatus, Trigger
-from syncs.models import QuarantinedRecord, Record, RecordDictionary, RunPage, Suspect, Sync, SyncRun
+from syncs.models import Operation, QuarantinedRecord, Record, RecordDictionary, RunPage, Suspect, Sync, SyncRun
 from syncs.packing import Packer
 from syncs.services import ensure_syncs
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
@@ -54,6 +54,7 @@ class Place:
     quarantined: list[QuarantinedRecord] = field(default_factory=list)
     suspects: list[Suspect] = field(default_factory=list)
     calls: list[UpstreamCall] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
     operation_id: UUID = field(default_factory=new_id)
     rows: list[Any] = field(default_factory=list)
     event_ids: list[UUID] = field(default_factory=list)
@@ -66,7 +67,7 @@ class Place:
     def traces(self) -> frozenset[str]:
         """What gives the place away in an answer: its word, and its ids in both ways of writing them."""
         every: list[Any] = [self.connection, self.token, *self.syncs.values(), *self.runs.values(), *self.quarantined]
-        every += [*self.calls, *(record for records in self.records.values() for record in records)]
+        every += [*self.calls, *self.operations, *(record for records in self.records.values() for record in records)]
         pks = [*(row.pk for row in every), *self.event_ids]
         return frozenset({self.word, *(pk.hex for pk in pks), *(str(pk) for pk in pks)})
 
@@ -161,7 +162,9 @@ def _place(word: str, workspace: Workspace, environment: str) -> Place:
     _runs(place)
     _records(place)
     _set_aside(place)
+    _operations(place)
     _calls(place)
+    _forbids(place)
     for number in range(ROWS):
         data = {"entity": "vendor", "ids": [], "note": f"{word} {number}"}
         place.event_ids.append(
@@ -272,6 +275,49 @@ def _set_aside(place: Place) -> None:
     )
 
 
+def _operations(place: Place) -> None:
+    """One whose outcome a person must tell, with a look-alike, and one that failed."""
+    record = place.records["purchase_order"][0]
+    call: dict[str, Any] = {"method": "POST", "url": f"{ADDRESS}/{place.word}", "body": None, "headers": {}, "purpose": place.word}
+    error = {**ERROR, "message": f"{place.word} refused", "action": "Mend it."}
+    waiting: dict[str, Any] = {
+        "id": place.operation_id, "kind": "create", "status": "needs_review", "stage": "sending", "sent_at": START,
+        "candidates": [{"remote_id": record.remote_id, "why": place.word}],
+    }  # fmt: skip
+    failed: dict[str, Any] = {
+        "kind": "update", "status": "failed", "stage": "ended", "record_id": record.pk, "remote_id": record.remote_id,
+    }  # fmt: skip
+    place.operations = Operation.objects.bulk_create(
+        Operation(
+            workspace_id=place.connection.workspace_id,
+            connection=place.connection,
+            entity="purchase_order",
+            request={"notes": place.word},
+            calls=[call],
+            error=error,
+            requested_by=f"{place.word} operator",
+            idempotency_key=f"{place.word}-{facts['kind']}",
+            batch_id=new_id(),
+            done_at=START,
+            **facts,
+        )
+        for facts in (waiting, failed)
+    )
+
+
+def _forbids(place: Place) -> None:
+    """Something that no body of the matrix sends."""
+    CapabilityOverride.objects.create(
+        workspace_id=place.connection.workspace_id,
+        connection=place.connection,
+        entity="vendor",
+        operation="update",
+        field="email",
+        reason=place.word,
+        created_by=f"{place.word} operator",
+    )
+
+
 def _calls(place: Place) -> None:
     """Of a run, of an operation, and by passthrough."""
     owners: list[dict[str, Any]] = [
@@ -308,6 +354,7 @@ OWNED: dict[type[Model], str] = {
     Credential: "workspace",
     Mapping: "workspace",
     MappingField: "mapping__workspace",
+    CapabilityOverride: "workspace",
     UpstreamCall: "workspace",
     Sync: "workspace",
     SyncRun: "workspace",
@@ -316,6 +363,7 @@ OWNED: dict[type[Model], str] = {
     RecordDictionary: "workspace",
     QuarantinedRecord: "workspace",
     Suspect: "run__workspace",
+    Operation: "workspace",
 }
 """Every table with rows of workspaces, and the way to the workspace."""
 

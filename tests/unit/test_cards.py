@@ -360,6 +360,13 @@ def test_status_makes_a_field_unwritable_and_the_reason_names_it() -> None:
     assert "open" in error.detail and "the vendor has the order" in error.detail
 
 
+def test_line_is_not_added_where_what_it_needs_cannot_be_sent() -> None:
+    validate_body(card(), "update", {"lines": [{"id": "1", "description": "x"}]}, status="open")
+    with pytest.raises(ValidationFailedError, match="new ones cannot be added here") as caught:
+        validate_body(card(), "update", {"lines": [{"description": "x"}]}, status="open")
+    assert [(error.pointer, error.code) for error in caught.value.errors] == [("/lines/0/id", "REQUIRED")]
+
+
 @pytest.mark.parametrize(
     ("body", "code", "pointer"),
     [

@@ -82,8 +82,8 @@ inventory_items = Resource(
         Rule(
             "update",
             only_status=ACTIVE_ONLY,
-            fields=("description", "unit_cost", "manufacturer_part_number", "barcode"),
-            reason="Tryton does not allow to modify a product that is inactive; activate it first.",
+            fields=("description", "unit_cost"),
+            reason="Tryton does not allow to modify it while the product is inactive; activate it first.",
         ),
         Rule("delete", only_status=ACTIVE_ONLY, reason="it is inactive already."),
     ),

@@ -14,7 +14,7 @@ NAMES = {
 }
 AT = {"supplier_currency": "currency", "supplier_payment_term": "payment_terms", "lang": "language"}
 _MECHANISMS = {"email": ("email",), "phone": ("phone", "mobile"), "website": ("website",)}
-_USES = {"main": (True, True), "billing": (True, False), "shipping": (False, True), "other": (False, False)}
+_YES = ("1", "true")
 
 
 class PartyWriter(ModelWriter):
@@ -45,7 +45,7 @@ class PartyWriter(ModelWriter):
         if changes:
             body["contact_mechanisms"] = [command for change in changes for command in change]
         if "addresses" in body:
-            body["addresses"] = self._addresses(body["addresses"])
+            body["addresses"] = self._addresses(body["addresses"], children(change.before, "addresses"))
         return body
 
     def _mechanism(self, before: Any, kinds: tuple[str, ...], value: Any) -> list[Any]:
@@ -56,7 +56,8 @@ class PartyWriter(ModelWriter):
             return commands([{"type": kinds[0], "value": value}], [], []) if value else []
         return commands([], [(main, {"value": value} if value else {"active": False})], [])
 
-    def _addresses(self, addresses: list[Body]) -> list[Any]:
+    def _addresses(self, addresses: list[Body], before: list[Row]) -> list[Any]:
+        countries = {row["id"]: row.get("country") for row in before}
         made: list[Body] = []
         written: list[tuple[int, Body]] = []
         for place, address in enumerate(addresses):
@@ -67,7 +68,10 @@ class PartyWriter(ModelWriter):
                 made.append(values)
             else:
                 # Purchases and invoices keep their addresses, so one is put out of use and not deleted.
-                written.append((row_id(key, "addresses", place, "id"), {"active": False} if gone else values))
+                row = row_id(key, "addresses", place, "id")
+                if "country" in values and values["country"] != (countries.get(row) or {}).get("id"):
+                    values = {"subdivision": None, **values}  # a region is one of its country
+                written.append((row, {"active": False} if gone else values))
         return commands(made, written, [])
 
     def _address(self, address: Body, place: int) -> Body:
@@ -82,7 +86,8 @@ class PartyWriter(ModelWriter):
                 "country.subdivision", "name", values["subdivision"], at, *within
             )
         if "kind" in values:
-            values["invoice"], values["delivery"] = _USES.get(str(values.pop("kind")), (False, False))
+            invoice, _, delivery = str(values.pop("kind")).partition("/")
+            values["invoice"], values["delivery"] = invoice in _YES, delivery in _YES
         return values
 
 

@@ -9,6 +9,7 @@ import orjson
 from integrations.connectors.tryton.lookups import wrong
 from integrations.connectors.tryton.writing import Body, ModelWriter, Row, children
 from integrations.protocols.jsonrpc import RpcRefusedError
+from integrations.protocols.typed_json import plain
 from integrations.sdk.writes import Change, WriteCall
 
 _HEADER = (
@@ -51,22 +52,23 @@ class ProductionWriter(ModelWriter):
         defaults = self.look("model.production.default_get", names, False)
         if change.mark and not body.get("reference"):
             body["reference"] = change.mark
-        return {**body, **self._filled(body, {**defaults, **body}, [], [])}
+        return {**body, **self._filled(body, {**defaults, **body}, {})}
 
     def changed(self, change: Change, body: Body, row: Row) -> Body:
         body = self._entered(change, body)
-        ids = {name: [move["id"] for move in children(row, name)] for name in ("inputs", "outputs")}
-        header = {name: row.get(name) for name in _HEADER} | body
-        return {**body, **self._filled(body, header, ids["inputs"], ids["outputs"])}
+        return {**body, **self._filled(body, {name: row.get(name) for name in _HEADER} | body, row)}
 
     def remote_id(self, call: WriteCall, result: Any) -> str | None:
         """Tryton answers nothing when it could not reserve all materials: then the production still waits."""
         planned = orjson.loads(call.content() or b"{}")
         if str(planned.get("method")).endswith(".assign_try"):
             rows = self.look("model.production.read", planned["params"][0], ["state"])
-            if rows and rows[0]["state"] == "waiting":
+            state = rows[0]["state"] if rows else ""
+            if state == "waiting":
                 detail = "Tryton could not reserve all materials of the production: not enough of them is in stock."
                 raise RpcRefusedError(detail, code="MATERIAL_MISSING")
+            if state != "assigned":
+                raise RpcRefusedError(f"Tryton assigns a production only while it is waiting; it is {state or 'gone'}.")
         return super().remote_id(call, result)
 
     def _entered(self, change: Change, body: Body) -> Body:
@@ -74,24 +76,34 @@ class ProductionWriter(ModelWriter):
         if start and due and not str(start).startswith(str(due)):
             raise wrong("Tryton has one day for both planned_end and due_date.", "due_date")
         self.office.lookups.put_unit(body)
+        if body.get("location"):
+            body |= self._place(body["location"])
         return body
 
-    def _filled(self, body: Body, header: Body, inputs: list[int], outputs: list[int]) -> Body:
-        """What follows from what is entered: bill of materials, unit, days, and the moves to and from stock."""
+    def _filled(self, body: Body, header: Body, row: Row) -> Body:
+        """What follows from what is entered: bill of materials, unit, days, and the moves to and from stock.
+
+        `header`: the values as they will be; `row`: as they are, {} of a new production.
+        """
         found: Body = {}
-        if body.get("product") and "bom" not in body:
+        inputs, outputs = ([move["id"] for move in children(row, name)] for name in ("inputs", "outputs"))
+        if body.get("product") and body["product"] != row.get("product") and "bom" not in body:
             found["bom"] = self._bill(body["product"])
-        entered = [name for name in (*_REFILL, "planned_date", "planned_start_date") if name in body]
+        entered = [
+            name
+            for name in (*_REFILL, "planned_date", "planned_start_date")
+            if name in body and plain(body[name]) != row.get(name)
+        ]
         if not entered:
             return found
-        if body.get("product") and "unit" not in body:
+        if "bom" in found and "unit" not in body:
             header["unit"] = None
         values = {**header, **found, "inputs": inputs, "outputs": outputs}
         filled = self.on_change(self.model, values, *entered)
         for name in ("unit", "planned_date", "planned_start_date"):
             if name not in body and filled.get(name) is not None and filled[name] != header.get(name):
                 found[name] = filled[name]
-        if any(name in body for name in _REFILL) and (header.get("bom") or found.get("bom")):
+        if any(name in _REFILL for name in entered) and (header.get("bom") or found.get("bom")):
             again = {**values, **{name: found[name] for name in ("unit",) if name in found}}
             found |= self._moves(self.on_change(self.model, again, "bom"), inputs, outputs)
         return found
@@ -104,6 +116,14 @@ class ProductionWriter(ModelWriter):
             made = [{key: move[key] for key in _OF_MOVE if move.get(key) is not None} for move in suggested]
             found[name] = [*([["delete", there]] if there else []), *([["create", made]] if made else [])]
         return found
+
+    def _place(self, location: int) -> Body:
+        """A production location with its warehouse, or of a warehouse its own production location."""
+        rows = self.look("model.stock.location.read", [location], ["type", "warehouse", "production_location"])
+        found = rows[0] if rows else {}
+        if found.get("type") == "warehouse":
+            return {"warehouse": location, "location": found.get("production_location")}
+        return {"location": location, **({"warehouse": found["warehouse"]} if found.get("warehouse") else {})}
 
     def _bill(self, product: int) -> int | None:
         """The first bill of materials of a product, the one Tryton's own planning takes."""

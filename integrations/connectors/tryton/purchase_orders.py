@@ -59,10 +59,7 @@ STATUS = {
     **{f"processing/{shipped}": status for shipped, status in _RECEIPTS.items()},
 }
 """`state/shipment_state` -> unified status: only a processing purchase is told by what has arrived."""
-_DRAFT_ONLY = (
-    *("description", "vendor", "currency", "order_date", "expected_date", "delivery_location", "payment_terms"),
-    "lines",
-)
+_SAYS = "Tryton does not allow to modify it once the purchase is"
 
 purchase_orders = Resource(
     PurchaseOrder,
@@ -97,8 +94,20 @@ purchase_orders = Resource(
         Rule(
             "update",
             only_status=("draft",),
-            fields=_DRAFT_ONLY,
-            reason="Tryton does not allow to modify it once the purchase is no draft; only reference and comment then.",
+            fields=("description", "vendor", "currency", "delivery_location", "lines"),
+            reason=f"{_SAYS} no draft any more.",
+        ),
+        Rule(
+            "update",
+            only_status=("draft", "quotation"),
+            fields=("order_date", "payment_terms"),
+            reason=f"{_SAYS} confirmed or cancelled.",
+        ),
+        Rule(
+            "update",
+            only_status=("draft", "quotation", "confirmed"),
+            fields=("expected_date",),
+            reason=f"{_SAYS} in process, done or cancelled.",
         ),
         Rule(
             "delete",

@@ -75,8 +75,8 @@ vendors = Resource(
         Rule(
             "update",
             only_status=ACTIVE_ONLY,
-            fields=tuple(name for name in _UPDATED if name not in ("status", "custom")),
-            reason="Tryton does not allow to modify a party that is inactive; activate it first.",
+            fields=("name", "currency", "payment_terms", "language"),
+            reason="Tryton does not allow to modify it while the party is inactive; activate it first.",
         ),
         Rule("delete", only_status=ACTIVE_ONLY, reason="it is inactive already."),
     ),

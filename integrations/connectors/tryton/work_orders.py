@@ -69,7 +69,13 @@ work_orders = Resource(
         Action("assign", "Assign", ("assigned",), ("waiting",), help="Reserves the materials; refused when some lack."),
         Action("run", "Run", ("running",), ("assigned",), help="Takes the materials from stock."),
         Action("do", "Do", ("done",), ("running",), help="Brings what was produced to stock."),
-        Action("cancel", "Cancel", ("cancelled",), ("request", "draft", "waiting", "assigned")),
+        Action(
+            "cancel",
+            "Cancel",
+            ("cancelled",),
+            ("request", "draft", "waiting", "assigned", "running", "done"),
+            help="Of a production that runs or is done it takes the stock moves back; Tryton has a group for that.",
+        ),
         Action("draft", "Back to draft", ("draft",), ("request", "waiting", "cancelled")),
     ),
     rules=(
@@ -82,7 +88,8 @@ work_orders = Resource(
         Rule(
             "delete",
             unless_status=("running", "done"),
-            reason="to delete a production Tryton wants it cancelled, and one that runs or is done is not.",
+            reason="to delete a production Tryton wants it cancelled; cancelling it now takes its stock moves back, so it is"
+            " never done by a delete.",
         ),
     ),
     note="Productions. Tryton plans in days: planned and actual times stand at 00:00 UTC of their day.",

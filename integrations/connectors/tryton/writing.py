@@ -6,10 +6,10 @@ was faster, and when it comes a second time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
-from core.errors import BadAnswerError, ConflictError, NotSupportedError, ValidationFailedError
+from core.errors import BadAnswerError, BusinessRuleError, ConflictError, NotSupportedError, ValidationFailedError
 from integrations.connectors.tryton.lookups import Lookups, wrong
 from integrations.connectors.tryton.rows import LEGACY_STAMPS, STAMP
 from integrations.connectors.tryton.shape import Call, Schema
@@ -18,9 +18,9 @@ from integrations.sdk.declarations import Resource
 from integrations.sdk.unmapping import Unmapping
 from integrations.sdk.writes import Change, WriteCall
 
+INACTIVE = ("0", "false")
 Body = dict[str, Any]
 Row = dict[str, Any]
-PlanCall = Callable[..., WriteCall]
 
 
 class Office(Protocol):
@@ -117,6 +117,8 @@ class ModelWriter:
         declared = self.resource.write("delete", status_of(change.before)) or self.resource.write("delete")
         remote_id, kind = int(change.remote_id or 0), declared.kind if declared else ""
         if kind == "deactivate":
+            if status_of(change.before) in INACTIVE:
+                raise BusinessRuleError(f"The {self.noun} is inactive already.")
             return self.write_call(remote_id, {"active": False}, versions, f"Deactivate the {self.noun}")
         method, verb = ("cancel", "Cancel") if kind == "cancel" else ("delete", "Delete")
         purpose = f"{verb} the {self.noun}"

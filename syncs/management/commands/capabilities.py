@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -52,29 +53,49 @@ class Command(BaseCommand):
         print_table(table, self.stdout)
 
     def _print_entity(self, told: dict[str, Any]) -> None:
-        table = Table("what", *OPERATIONS[1:3], "in status", "why not", title=told["title"])
-        for name in OPERATIONS[1:]:
+        table = Table("what", "allowed", "how", "why not", title=told["title"])
+        for name in OPERATIONS:
             operation = told["operations"][name]
-            table.add_row(name, *_marks(name, operation["supported"]), "", escape(_detail(operation["reason"])))
+            table.add_row(name, _yes(operation["supported"]), escape(_how(operation)), escape(_detail(operation)))
         for name, action in told["actions"].items():
-            status = ", ".join(action["only_status"]) or "any"
-            why = escape(_detail(action["reason"]))
-            table.add_row(f"action {name}", "", "yes" if action["supported"] else "no", status, why)
+            only = f"while {', '.join(action['only_status'])}" if action["only_status"] else ""
+            table.add_row(f"action {name}", _yes(action["supported"]), escape(only), escape(_detail(action)))
+        print_table(table, self.stdout)
+        table = Table("field", "read", "create", "update", "update while", "why not")
         for name, field in _flat(told["fields"]).items():
-            statuses = field["writable_in_status"]
-            marks = ["yes" if operation in field["writable_in"] else "no" for operation in ("create", "update")]
+            marks = [_yes(operation in field["writable_in"]) for operation in ("create", "update")]
             why = " ".join(dict.fromkeys(reason["detail"] for reason in field["reasons"].values()))
-            status = (
-                ", ".join(statuses) if statuses is not None else ("any" if "update" in field["writable_in"] else "")
-            )
-            table.add_row(f"{name}{' (required)' if field['required'] else ''}", *marks, status, escape(why))
+            title = f"{name}{' (required)' if field['required'] else ''}"
+            table.add_row(title, _yes(field["readable"]), *marks, escape(_statuses(field)), escape(why))
         print_table(table, self.stdout)
 
 
-def _marks(operation: str, supported: bool) -> tuple[str, str]:
-    """The cells of a whole operation stand in its own column; a delete has none and says so in both."""
-    mark = "yes" if supported else "no"
-    return {"create": (mark, ""), "update": ("", mark)}.get(operation, (mark, mark))
+def _yes(allowed: bool) -> str:
+    return "yes" if allowed else "no"
+
+
+def _how(operation: dict[str, Any]) -> str:
+    """What a delete does, and the rules, in words."""
+    if not operation["supported"]:
+        return ""
+    kinds = [f"{one['kind']} {_when(one['only_status'], ())}".strip() for one in operation.get("kinds", ())]
+    rules = [
+        f"{', '.join(rule['fields'])} {_when(rule['only_status'], rule['unless_status'])}".strip()
+        for rule in operation["rules"]
+    ]
+    return "; ".join([*kinds, *rules])
+
+
+def _when(only: Sequence[str], unless: Sequence[str]) -> str:
+    parts = [f"while {', '.join(only)}"] if only else []
+    return " ".join([*parts, *([f"not while {', '.join(unless)}"] if unless else [])])
+
+
+def _statuses(field: dict[str, Any]) -> str:
+    """In which of the source's statuses the field may be changed."""
+    if "update" not in field["writable_in"]:
+        return ""
+    return "any" if field["writable_in_status"] is None else ", ".join(field["writable_in_status"])
 
 
 def _reasons(told: dict[str, Any]) -> str:
@@ -82,8 +103,8 @@ def _reasons(told: dict[str, Any]) -> str:
     return " ".join(dict.fromkeys(part["reason"]["detail"] for part in parts if part["reason"]))
 
 
-def _detail(reason: dict[str, str] | None) -> str:
-    return reason["detail"] if reason else ""
+def _detail(told: dict[str, Any]) -> str:
+    return told["reason"]["detail"] if told["reason"] else ""
 
 
 def _flat(fields: dict[str, dict[str, Any]], prefix: str = "") -> dict[str, dict[str, Any]]:

@@ -1,0 +1,65 @@
+"""Finding what was made when the answer was lost: by the mark that was written into it."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.errors import NotFoundError, TransientError
+from integrations.protocols.rest_reads import RestReads
+from integrations.sdk.declarations import Resource, Write
+from integrations.sdk.pages import Window
+from integrations.sdk.writes import Change
+
+MOST_PAGES_SEARCHED = 200
+SEARCH_MARGIN = timedelta(minutes=1)
+
+
+class RestMarks(RestReads):
+    """Searches lists for marks."""
+
+    def find_marked(self, resource: Resource, change: Change, since: datetime) -> list[str]:
+        """Looks at what changed since then, or at everything where the system cannot tell. Reads each object alone only
+        where the list does not show the place of the mark.
+
+        Errors: TransientError SEARCH_TOO_LONG when the list does not end in the time of one call.
+        """
+        write = resource.write("create")
+        if write is None or write.resolve != "mark" or not write.mark:
+            return super().find_marked(resource, change, since)
+        wanted = str(change.values.get(write.mark_field) or change.mark)
+        window = Window(since - SEARCH_MARGIN if resource.changes else None, self.now())
+        stop_at, position = time.monotonic() + self.call_seconds, None
+        found: list[str] = []
+        for _ in range(MOST_PAGES_SEARCHED):
+            page = self.list_page(resource, window, position)
+            found += [key for key, raw in page.records if self._mark_of(resource, write, key, raw) == wanted]
+            if page.next is None:
+                return found
+            if time.monotonic() > stop_at:
+                break
+            position = page.next
+        raise TransientError(
+            f"The list of {self.title} is too long to be searched for what was made.", code="SEARCH_TOO_LONG"
+        )
+
+    def _mark_of(self, resource: Resource, write: Write, remote_id: str, raw: bytes) -> str | None:
+        keys = write.mark.split(".")
+        value = self.decode(raw)
+        if keys[0] not in value:
+            try:
+                value = self.decode(self.fetch_one(resource, remote_id))
+            except NotFoundError:
+                return None
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return None if value is None else str(value)
+
+
+def put_mark(body: dict[str, Any], keys: list[str], mark: str) -> None:
+    """Write the mark, unless its place holds something: what people see there is the mark itself then."""
+    for key in keys[:-1]:
+        body = body.setdefault(key, {})
+    if body.get(keys[-1]) in (None, ""):
+        body[keys[-1]] = mark

@@ -1,0 +1,621 @@
+"""Writes over the API: what each outcome is answered with, what is refused, and what is done only once."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection as database
+from django.test import Client
+from django_scopes import scope
+
+from connections.choices import ConnectionStatus
+from connections.models import Connection
+from syncs.api import waiting
+from syncs.models import Operation, Sync
+from syncs.operations.copying import record_id_of
+from tests.connectors import TestErpServer, connect, erp_server  # noqa: F401
+from tests.syncing import copy_of, run_sync, sync_of
+from tests.tenants import api, make_token
+from tests.writing import worker, writing_erp  # noqa: F401
+from workspaces.choices import Scope
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("writing_erp")]
+working = pytest.mark.usefixtures("worker")
+ORDERS, OPERATIONS = "/api/v1/purchase-orders", "/api/v1/operations"
+NEW = {"vendor": "7", "notes": "Gate 3", "lines": [{"quantity": "8", "unit": "EA", "description": "Seal"}]}
+
+
+@pytest.fixture
+def connection(erp_server: TestErpServer) -> Connection:
+    """With two orders in the copy."""
+    found = connect(erp_server)
+    erp_server.add_orders(2, first=1)
+    assert run_sync(sync_of(found)).status == "completed"
+    erp_server.forget_calls()
+    return found
+
+
+@pytest.fixture
+def client(connection: Connection) -> Client:
+    return client_of(connection)
+
+
+def client_of(connection: Connection, *scopes: str) -> Client:
+    """With a connection token."""
+    asked = scopes or (Scope.RECORDS_WRITE, Scope.OPERATIONS_WRITE)
+    return api(make_token(connection.workspace, scopes=asked, connection_id=connection.pk)[1])
+
+
+def send(client: Client, method: str, path: str, body: Any = None, **headers: Any) -> Any:
+    named = {name.replace("_", "-"): str(value) for name, value in headers.items()}
+    kind = named.pop("Content-Type", "application/json")
+    return getattr(client, method)(path, {} if body is None else body, content_type=kind, headers=named)
+
+
+def ok(response: Any, status: int = 200) -> dict[str, Any]:
+    assert response.status_code == status, response.content
+    return response.json()
+
+
+def refused(response: Any) -> tuple[int, str]:
+    body = response.json()
+    assert response["Content-Type"] == "application/problem+json", body
+    return response.status_code, body["code"]
+
+
+def po(connection: Connection, remote_id: str = "1") -> str:
+    return f"po_{record_id_of(connection.pk, 'purchase_order', remote_id).hex}"
+
+
+def one(connection: Connection, remote_id: str = "1") -> str:
+    return f"{ORDERS}/{po(connection, remote_id)}"
+
+
+def count(connection: Connection) -> int:
+    with scope(workspace=connection.workspace_id):
+        return int(Operation.objects.count())
+
+
+def writes_to(server: TestErpServer) -> list[str]:
+    return [f"{call.method} {call.path}" for call in server.calls if call.method != "GET"]
+
+
+# --- outcomes ---------------------------------------------------------------------------------------------------------
+
+
+@working
+def test_create_when_all_is_well_then_201_with_the_record_as_a_get_gives_it(client, connection, erp_server):
+    response = send(client, "post", ORDERS, NEW, Prefer="wait=20")
+
+    body = ok(response, 201)
+    operation, record = body["operation"], body["record"]
+    assert (operation["kind"], operation["status"], operation["not_applied"]) == ("create", "succeeded", [])
+    assert response["Location"] == f"{ORDERS}/{record['id']}" and response["X-Operation-Id"] == operation["id"]
+    assert response["Preference-Applied"] == "wait=20" and "Idempotency-Replayed" not in response
+    seen = client.get(response["Location"])
+    assert seen.json() == record and seen["ETag"] == response["ETag"] == '"1"'
+    assert (record["notes"], record["lines"][0]["quantity"], record["remote_id"]) == ("Gate 3", "8", "3")
+    assert writes_to(erp_server) == ["POST /orders"]
+    detail = ok(client.get(f"{OPERATIONS}/{operation['id']}"))
+    (call,) = detail["calls"]
+    assert (call["method"], call["url"]) == ("POST", f"{erp_server.base_url}/orders")
+    assert call["body"]["vendor_id"] == "7" and call["body"]["external_ref"].startswith("lsh-")
+    assert "correct-horse" not in str(detail)
+    calls = ok(client.get(operation["links"]["upstream_calls"]))["data"]
+    assert [made["method"] for made in calls] == ["GET", "POST"], "newest first"
+
+
+@working
+def test_update_when_all_is_well_then_200_and_lines_are_matched_by_id(client, connection, erp_server):
+    lines = [{"id": "1-1", "quantity": "9"}, {"quantity": 1, "unit": "EA"}]
+    response = send(
+        client, "patch", one(connection), {"notes": None, "lines": lines}, Content_Type="application/merge-patch+json",
+        If_Match='"1"',
+    )  # fmt: skip
+
+    body = ok(response)
+    assert (body["record"]["notes"], body["record"]["version"], response["ETag"]) == (None, 2, '"2"')
+    assert [line["quantity"] for line in body["record"]["lines"]] == ["9", "2.5", "1"]
+    pointers = {change["pointer"] for change in body["operation"]["diff"]}
+    assert pointers == {"/notes", "/lines/0/quantity", "/lines/1"}
+    assert "Location" not in response and "Preference-Applied" not in response
+
+
+@working
+def test_update_when_nothing_differs_then_nothing_is_sent(client, connection, erp_server):
+    body = ok(send(client, "patch", one(connection), {"notes": "Deliver to gate 3."}))
+    assert body["operation"]["status"] == "succeeded" and body["operation"]["sent_at"] is None
+    assert writes_to(erp_server) == []
+
+
+@working
+def test_update_when_a_line_is_added_that_looks_like_another_then_it_is_sent(client, connection, erp_server):
+    line = {"description": "Mechanical seal", "quantity": "8", "unit": "EA"}
+    body = ok(send(client, "patch", one(connection), {"lines": [line]}))
+    assert body["operation"]["diff"] == [{"pointer": "/lines/0", "before": None, "after": line}]
+    assert len(body["record"]["lines"]) == 3
+
+
+@working
+def test_update_when_a_field_is_dropped_then_it_is_told(client, connection, erp_server):
+    erp_server.ignores = ("notes",)
+    body = ok(send(client, "patch", one(connection), {"notes": "Gate 9", "description": "Seals"}))
+    (missed,) = body["operation"]["not_applied"]
+    assert missed == {"pointer": "/notes", "wished": "Gate 9", "found": "Deliver to gate 3."}
+    assert body["record"]["description"] == "Seals"
+
+
+@working
+def test_delete_when_the_system_cancels_then_it_says_so_and_the_record_stays(client, connection):
+    body = ok(send(client, "delete", one(connection)))
+    assert body["operation"]["effect"] == "cancel" and body["record"]["status"] == "cancelled"
+
+
+@working
+def test_action_when_it_is_done_then_the_record_shows_it(client, connection, erp_server):
+    erp_server.change("orders", "1", status="draft")
+    body = ok(send(client, "post", f"{one(connection)}/actions/approve", {"note": "Fine"}), 422)
+    assert body["code"] == "REFUSED_BY_STATUS", "the copy says that it is open"
+    run_sync(sync_of(connection))
+    body = ok(send(client, "post", f"{one(connection)}/actions/approve", {"note": "Fine"}))
+    assert (body["operation"]["action"], body["record"]["status"]) == ("approve", "ordered")
+    (sent,) = [call for call in erp_server.calls if call.method == "POST"]
+    assert sent.body == {"note": "Fine"}
+    assert refused(send(client, "post", f"{one(connection)}/actions/shred")) == (422, "OPERATION_NOT_SUPPORTED")
+
+
+@working
+def test_write_when_the_system_refuses_then_the_problem_carries_its_words(client, connection, erp_server):
+    erp_server.fail("http_403", on="/orders/1", times=1, skip=1)
+    response = send(client, "patch", one(connection), {"notes": "Gate 9"})
+
+    assert refused(response) == (424, "PERMISSION_DENIED"), "the caller's token is not at fault"
+    body = response.json()
+    assert body["source"] == {"status": 403, "code": None, "message": "Not for this role."}
+    assert (body["operation"]["status"], body["record"]["notes"]) == ("failed", "Deliver to gate 3.")
+    assert body["who_must_act"] == "customer" and response["X-Operation-Id"] == body["operation"]["id"]
+
+
+@working
+def test_write_when_the_object_is_gone_then_404_and_the_copy_says_so(client, connection, erp_server):
+    erp_server.delete("orders", "1")
+    response = send(client, "patch", one(connection), {"notes": "Gate 9"})
+    assert refused(response) == (404, "NOT_FOUND") and response.json()["record"] is None
+    assert client.get(one(connection)).status_code == 404
+
+
+@working
+def test_create_when_the_answer_is_lost_then_it_is_found_and_not_made_twice(client, connection, erp_server):
+    erp_server.fail("truncated", on="/orders", times=1)
+    body = ok(send(client, "post", ORDERS, NEW, Prefer="wait=30"), 201)
+    assert body["record"]["notes"] == "Gate 3" and writes_to(erp_server) == ["POST /orders"]
+
+
+def test_write_when_it_takes_longer_than_the_wait_then_202_tells_where_to_ask(client, connection):
+    response = send(client, "post", ORDERS, NEW, Prefer="wait=0")
+
+    body = ok(response, 202)
+    assert body["record"] is None and (body["operation"]["status"], body["operation"]["stage"]) == ("queued", "planned")
+    assert response["Location"] == f"{OPERATIONS}/{body['operation']['id']}" and response["Retry-After"] == "1"
+    assert response["Preference-Applied"] == "wait=0"
+    detail = ok(client.get(response["Location"]))
+    assert detail == {**body["operation"], "calls": []}
+    listed = ok(client.get(OPERATIONS, {"status": "queued", "kind": "create", "entity": "purchase_order"}))
+    assert listed["data"] == [body["operation"]] and listed["next_cursor"] is None
+
+
+def test_wait_when_no_place_is_free_then_202_at_once(client, connection, monkeypatch):
+    taken = threading.BoundedSemaphore(1)
+    taken.acquire()
+    monkeypatch.setattr(waiting, "places", lambda: taken)
+    response = send(client, "post", ORDERS, NEW, Prefer="wait=30")
+    assert response.status_code == 202 and "Preference-Applied" not in response
+    answer = send(client, "post", f"{ORDERS}?dry_run=true", NEW)
+    assert refused(answer) == (429, "TOO_MANY_AT_ONCE") and answer["Retry-After"] == "1"
+
+
+def test_prefer_when_it_cannot_be_read_then_400_and_nothing_is_stored(client, connection):
+    for prefer in ("wait=1.5", "wait=-1", "wait=soon", "wait", "wait=", 'wait="1 0"', "wait=\x01", "=5"):
+        assert refused(send(client, "post", ORDERS, NEW, Prefer=prefer)) == (400, "INVALID_HEADER"), prefer
+    assert count(connection) == 0
+
+
+def test_prefer_when_it_holds_more_then_the_wait_is_found(client):
+    for prefer in ("respond-async", 'return=minimal, wait="0"', "WAIT=0; x=1, wait=9", "handling=lenient,,wait=00"):
+        response = send(client, "post", ORDERS, NEW, Prefer=prefer)
+        assert (response.status_code, response["Preference-Applied"]) == (202, "wait=0"), prefer
+
+
+# --- idempotency ------------------------------------------------------------------------------------------------------
+
+
+@working
+def test_key_when_it_is_sent_again_then_the_same_operation_answers(client, connection, erp_server):
+    first = send(client, "post", ORDERS, NEW, Idempotency_Key="k-1")
+    other = client_of(connection, Scope.RECORDS_WRITE)
+    again = send(other, "post", ORDERS, NEW, Idempotency_Key="k-1")
+
+    assert ok(first, 201) == ok(again, 201), "another token of the same connection"
+    assert again["Idempotency-Replayed"] == "true" and again["Location"] == first["Location"]
+    assert refused(send(client, "post", ORDERS, {**NEW, "notes": "x"}, Idempotency_Key="k-1")) == (
+        422,
+        "IDEMPOTENCY_KEY_REUSED",
+    )
+    assert refused(send(client, "patch", one(connection), NEW, Idempotency_Key="k-1"))[0] == 422
+    assert writes_to(erp_server) == ["POST /orders"] and count(connection) == 1
+
+
+@working
+def test_key_when_its_operation_failed_then_the_same_problem_comes_again(client, connection, erp_server):
+    erp_server.fail("http_403", on="/orders/1", times=1, skip=1)
+    first = send(client, "patch", one(connection), {"notes": "x"}, Idempotency_Key="k-2")
+    again = send(client, "patch", one(connection), {"notes": "x"}, Idempotency_Key="k-2")
+    told = [{name: value for name, value in r.json().items() if name != "request_id"} for r in (first, again)]
+    assert refused(again)[0] == 424 and told[0] == told[1]
+    assert again["Idempotency-Replayed"] == "true"
+
+
+@working
+def test_key_when_fifty_send_it_at_once_then_one_object_is_made(connection, erp_server):
+    clients = [client_of(connection) for _ in range(10)]
+
+    def ask(number: int) -> tuple[int, str]:
+        try:
+            response = send(clients[number % 10], "post", ORDERS, NEW, Idempotency_Key="once", Prefer="wait=20")
+            return response.status_code, response["X-Operation-Id"]
+        finally:
+            database.close()
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(ask, range(50)))
+    assert {status for status, _ in answers} <= {201, 202}
+    assert len({operation for _, operation in answers}) == 1
+    last = send(clients[0], "post", ORDERS, NEW, Idempotency_Key="once", Prefer="wait=20")
+    assert ok(last, 201)["operation"]["id"] == answers[0][1]
+    assert writes_to(erp_server) == ["POST /orders"] and len(erp_server.orders) == 3
+
+
+def test_key_when_it_is_malformed_then_400(client, connection):
+    for key in ("", "a b", "\u00fc", "x" * 256, "tab\there"):
+        assert refused(send(client, "post", ORDERS, NEW, Idempotency_Key=key)) == (400, "INVALID_HEADER"), key
+    assert count(connection) == 0
+
+
+def test_key_when_the_request_was_refused_then_it_is_free_still(client, connection):
+    assert refused(send(client, "post", ORDERS, {"notes": 5}, Idempotency_Key="k")) == (422, "VALIDATION_FAILED")
+    assert send(client, "post", ORDERS, NEW, Idempotency_Key="k", Prefer="wait=0").status_code == 202
+
+
+# --- versions ---------------------------------------------------------------------------------------------------------
+
+
+def test_if_match_when_the_version_is_another_then_412_with_the_record(client, connection):
+    response = send(client, "patch", one(connection), {"notes": "x"}, If_Match='"7"')
+    assert refused(response) == (412, "VERSION_CONFLICT") and count(connection) == 0
+    assert response.json()["record"] == ok(client.get(one(connection)))
+
+
+@working
+def test_if_match_when_it_changed_upstream_then_412_with_the_record_as_it_is_now(client, connection, erp_server):
+    erp_server.change("orders", "1", notes="Somebody else's")
+    response = send(client, "patch", one(connection), {"description": "x"}, If_Match='"1"')
+    assert refused(response) == (412, "VERSION_CONFLICT") and writes_to(erp_server) == []
+    body = response.json()
+    assert (body["record"]["notes"], body["record"]["version"]) == ("Somebody else's", 2)
+    assert body["operation"]["status"] == "failed" and response["ETag"] == '"2"'
+
+
+def test_if_match_when_it_is_no_one_strong_tag_then_400(client, connection):
+    for tag in ('W/"1"', "1", '"1", "2"', '""', '"one"', '"1", ""'):
+        response = send(client, "patch", one(connection), {"notes": "x"}, If_Match=tag)
+        assert refused(response) == (400, "INVALID_HEADER"), tag
+
+
+def test_if_match_when_it_is_a_star_then_the_record_must_exist(client, connection):
+    assert send(client, "patch", one(connection), {"notes": "x"}, If_Match="*", Prefer="wait=0").status_code == 202
+    assert refused(send(client, "patch", one(connection, "99"), {}, If_Match="*")) == (404, "NOT_FOUND")
+    assert refused(send(client, "post", ORDERS, NEW, If_Match="*")) == (400, "INVALID_HEADER")
+
+
+# --- dry run ----------------------------------------------------------------------------------------------------------
+
+
+def test_dry_run_then_the_exact_request_is_shown_and_nothing_is_sent(client, connection, erp_server):
+    body = ok(send(client, "patch", f"{one(connection)}?dry_run=true", {"notes": "Gate 9", "currency": "EUR"}))
+    assert body["diff"] == [{"pointer": "/notes", "before": "Deliver to gate 3.", "after": "Gate 9"}]
+    (call,) = body["calls"]
+    assert call == {
+        "method": "PATCH",
+        "url": f"{erp_server.base_url}/orders/1",
+        "headers": {},
+        "body": {"notes": "Gate 9", "currency": "EUR"},
+        "purpose": "update the purchase order",
+    }
+    assert (body["dry_run"], body["effect"]) == (True, None)
+    assert [call.method for call in erp_server.calls] == ["GET"] and count(connection) == 0
+
+
+def test_dry_run_of_the_others(client, connection, erp_server):
+    created = ok(send(client, "post", f"{ORDERS}?dry_run=true", NEW))
+    assert created["calls"][0]["method"] == "POST" and created["diff"][0]["before"] is None
+    deleted = ok(send(client, "delete", f"{one(connection)}?dry_run=true"))
+    assert (deleted["effect"], deleted["calls"][0]["method"], deleted["calls"][0]["body"]) == ("cancel", "DELETE", None)
+    same = ok(send(client, "patch", f"{one(connection)}?dry_run=true", {"currency": "EUR"}))
+    assert same["calls"] == [] and same["diff"] == []
+    erp_server.fail("http_500")
+    assert refused(send(client, "patch", f"{one(connection)}?dry_run=true", {"notes": "x"})) == (
+        503,
+        "UPSTREAM_UNAVAILABLE",
+    )
+    assert refused(send(client, "patch", f"{one(connection)}?dry_run=yes", {})) == (400, "INVALID_PARAMETER")
+    assert writes_to(erp_server) == [] and count(connection) == 0
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+WRONG: list[tuple[Any, int, str, str | None]] = [
+    ({"notes": "x"}, 422, "VALIDATION_FAILED", "/vendor"),
+    ({**NEW, "colour": "red"}, 400, "UNKNOWN_FIELD", "/colour"),
+    ({**NEW, "number": "PO-1"}, 422, "VALIDATION_FAILED", "/number"),
+    ({**NEW, "lines": [{"quantity": "many"}]}, 422, "VALIDATION_FAILED", "/lines/0/quantity"),
+    ({**NEW, "vendor": f"ven_{'0' * 32}"}, 422, "VALIDATION_FAILED", "/vendor"),
+    (b"[]", 400, "INVALID_BODY", None),
+    (b'"text"', 400, "INVALID_BODY", None),
+    (b'{"vendor": "7", "vendor": "8"}', 400, "INVALID_JSON", None),
+    (b'{"notes": "\\u0000"}', 400, "INVALID_JSON", "/notes"),
+    (b'{"notes": "\\ud800"}', 400, "INVALID_JSON", "/notes"),
+    (b"[" * 5000, 400, "INVALID_JSON", None),
+    (b'{"vendor": NaN}', 400, "INVALID_JSON", None),
+]
+
+
+def test_body_when_it_is_wrong_then_it_is_named_and_nothing_is_stored(client, connection, erp_server):
+    for body, status, code, pointer in WRONG:
+        response = send(client, "post", ORDERS, body)
+        assert refused(response) == (status, code), response.content
+        assert pointer is None or [error["pointer"] for error in response.json()["errors"]] == [pointer]
+    assert count(connection) == 0 and erp_server.calls == []
+
+
+def test_write_when_the_status_forbids_it_then_the_reason_is_told_without_a_call(client, connection, erp_server):
+    erp_server.change("orders", "1", status="received")
+    run_sync(sync_of(connection))
+    erp_server.forget_calls()
+    response = send(client, "delete", one(connection))
+    body = response.json()
+    assert refused(response) == (422, "REFUSED_BY_STATUS")
+    assert (body["reason"], body["remote_status"]) == ("status", "received") and erp_server.calls == []
+
+
+def test_write_when_the_account_may_not_then_422_and_not_403(client, connection):
+    change(connection, probed={"purchase_order": {"update": False}})
+    response = send(client, "patch", one(connection), {"notes": "x"})
+    assert refused(response) == (422, "PERMISSION_DENIED")
+    assert (response.json()["reason"], response.json()["who_must_act"]) == ("permission", "customer")
+
+
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        ({"health": ConnectionStatus.NEEDS_REAUTH}, 424),
+        ({"health": ConnectionStatus.DISCONNECTED}, 409),
+        ({"health": ConnectionStatus.OFFLINE}, 202),
+        ({"paused": True}, 202),
+    ],
+    ids=str,
+)
+def test_write_when_the_connection_is_away_then_it_says_so_but_pausing_stops_syncs_only(
+    client, connection, values, status
+):
+    change(connection, **values)
+    assert send(client, "post", ORDERS, NEW, Prefer="wait=0").status_code == status
+
+
+def change(connection: Connection, **values: Any) -> None:
+    with scope(workspace=connection.workspace_id):
+        Connection.objects.filter(pk=connection.pk).update(**values)
+
+
+def test_write_when_the_entity_is_not_shared_or_not_there_then_422(client, connection):
+    with scope(workspace=connection.workspace_id):
+        Sync.objects.filter(connection=connection, entity="purchase_order").update(enabled=False)
+    assert refused(send(client, "post", ORDERS, NEW)) == (422, "ENTITY_NOT_SHARED")
+    assert refused(send(client, "post", "/api/v1/assets", {"name": "x"})) == (422, "OPERATION_NOT_SUPPORTED")
+    assert refused(send(client, "post", f"{ORDERS}/bulk", {"items": [{"operation": "create", "body": NEW}]}))[0] == 422
+
+
+def test_write_when_the_token_or_the_id_is_not_right_then_it_is_refused(client, connection, erp_server):
+    reader = client_of(connection, Scope.RECORDS_READ)
+    for method, path in (("post", ORDERS), ("patch", one(connection)), ("delete", one(connection))):
+        assert refused(send(reader, method, path, NEW)) == (403, "MISSING_SCOPE")
+    assert refused(reader.get(OPERATIONS)) == (403, "MISSING_SCOPE")
+    assert refused(send(client, "patch", f"{ORDERS}/1", {})) == (404, "NOT_FOUND")
+    assert refused(send(client, "put", one(connection), {})) == (405, "METHOD_NOT_ALLOWED")
+    assert refused(send(client, "post", f"{ORDERS}?force=true", NEW)) == (400, "UNKNOWN_PARAMETER")
+    other = connect(erp_server)
+    assert refused(send(client_of(other), "patch", one(connection), {"notes": "x"})) == (404, "NOT_FOUND")
+    workspace_token = api(make_token(connection.workspace, scopes=[Scope.RECORDS_WRITE])[1])
+    assert refused(send(workspace_token, "post", ORDERS, NEW)) == (400, "CONNECTION_REQUIRED")
+    named = {"X_Connection_Id": f"con_{connection.pk.hex}", "Prefer": "wait=0"}
+    assert send(workspace_token, "post", ORDERS, NEW, **named).status_code == 202
+    assert count(connection) == 1
+
+
+# --- reading again ----------------------------------------------------------------------------------------------------
+
+
+def test_refresh_then_the_record_is_as_the_system_has_it(connection, erp_server):
+    client = client_of(connection, Scope.RECORDS_READ)
+    erp_server.change("orders", "1", notes="New")
+    response = send(client, "post", f"{one(connection)}/refresh")
+    assert ok(response)["notes"] == "New" and response["ETag"] == '"2"'
+    assert response.json() == ok(client.get(one(connection)))
+
+
+def test_refresh_when_it_is_gone_then_404_and_a_tombstone(connection, erp_server):
+    client = client_of(connection, Scope.RECORDS_READ)
+    erp_server.delete("orders", "1")
+    assert refused(send(client, "post", f"{one(connection)}/refresh")) == (404, "NOT_FOUND")
+    assert copy_of(sync_of(connection)).deleted == {"1"}
+    assert refused(send(client, "post", f"{one(connection, '77')}/refresh")) == (404, "NOT_FOUND")
+    assert refused(send(client, "post", f"{one(connection, '2')}/refresh", {"x": 1})) == (400, "INVALID_BODY")
+    erp_server.fail("http_500")
+    assert refused(send(client, "post", f"{one(connection, '2')}/refresh"))[0] == 503
+
+
+# --- bulk -------------------------------------------------------------------------------------------------------------
+
+
+def bulk(client: Client, *items: dict[str, Any], **headers: Any) -> Any:
+    return send(client, "post", f"{ORDERS}/bulk", {"items": list(items)}, **headers)
+
+
+@working
+def test_bulk_then_each_item_has_its_own_outcome(client, connection, erp_server):
+    ids = [po(connection, "1"), po(connection, "2")]
+    response = bulk(
+        client,
+        {"operation": "create", "body": NEW},
+        {"operation": "update", "id": ids[0], "body": {"notes": "A"}, "if_match": 1},
+        {"operation": "update", "id": ids[1], "body": {"notes": "B"}, "if_match": '"9"'},
+        {"operation": "update", "id": ids[0], "body": {"lines": [{"quantity": "x"}]}},
+        {"operation": "delete", "id": po(connection, "77")},
+        {"operation": "action", "id": ids[0], "action": "shred"},
+        {"operation": "delete", "id": ids[1]},
+        Prefer="wait=30",
+    )
+    body = ok(response)
+    data = body["data"]
+    assert [item["status"] for item in data] == [201, 200, 412, 422, 404, 422, 200]
+    assert [item["index"] for item in data] == list(range(7))
+    assert [item["problem"] and item["problem"]["code"] for item in data] == [
+        None, None, "VERSION_CONFLICT", "VALIDATION_FAILED", "NOT_FOUND", "OPERATION_NOT_SUPPORTED", None,
+    ]  # fmt: skip
+    assert data[3]["problem"]["errors"][0]["pointer"] == "/items/3/body/lines/0/quantity"
+    assert [item["operation"] is None for item in data] == [False, False, True, True, True, True, False]
+    listed = ok(client.get(OPERATIONS, {"batch": body["batch_id"]}))["data"]
+    assert {one["id"] for one in listed} == {item["operation"]["id"] for item in data if item["operation"]}
+    assert ok(client.get(OPERATIONS, {"record": ids[0]}))["data"][0]["request"] == {"notes": "A"}
+
+
+@working
+def test_bulk_when_it_is_sent_again_under_its_key_then_nothing_is_done_twice(client, connection, erp_server):
+    items = [{"operation": "create", "body": {**NEW, "notes": str(n)}} for n in range(20)]
+    first, again = (ok(bulk(client, *items, Idempotency_Key="batch", Prefer="wait=30")) for _ in range(2))
+    assert {item["status"] for item in first["data"]} == {201} and first == again
+    assert writes_to(erp_server) == ["POST /orders"] * 20
+    other = ok(bulk(client, {"operation": "delete", "id": po(connection)}, Idempotency_Key="batch"))
+    assert other["data"][0]["problem"]["code"] == "IDEMPOTENCY_KEY_REUSED"
+    named = ok(bulk(client, {**items[0], "idempotency_key": "batch:7"}))["data"][0]
+    assert named["problem"]["code"] == "IDEMPOTENCY_KEY_REUSED"
+
+
+def test_bulk_when_nobody_works_then_202_tells_where_to_ask(client, connection):
+    response = bulk(client, {"operation": "create", "body": NEW}, {"operation": "create", "body": {}}, Prefer="wait=0")
+    body = ok(response, 202)
+    assert [item["status"] for item in body["data"]] == [202, 422]
+    assert response["Location"] == f"{OPERATIONS}?batch={body['batch_id']}"
+
+
+def test_bulk_when_the_call_itself_is_wrong_then_nothing_is_stored(client, connection):
+    good = {"operation": "create", "body": NEW}
+    for body, status, pointer in [
+        ({}, 422, "/items"),
+        ({"items": []}, 422, "/items"),
+        ({"items": [good] * 101}, 422, "/items"),
+        ({"items": [good, {**good, "colour": 1}]}, 400, "/items/1/colour"),
+        ({"items": [good, {"operation": "upsert"}]}, 422, "/items/1/operation"),
+        ({"items": [good, {"operation": "update", "body": {}}]}, 422, "/items/1/id"),
+        ({"items": [good, {"operation": "action", "id": po(connection)}]}, 422, "/items/1/action"),
+        ({"items": [{**good, "id": po(connection)}]}, 422, "/items/0/id"),
+        ({"items": [{**good, "body": []}]}, 422, "/items/0/body"),
+        ({"items": [{**good, "if_match": 1}]}, 422, "/items/0/if_match"),
+    ]:
+        response = send(client, "post", f"{ORDERS}/bulk", body, Prefer="wait=0")
+        assert response.status_code == status, response.content
+        assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
+    assert refused(bulk(client, good, If_Match='"1"')) == (400, "INVALID_HEADER")
+    assert refused(bulk(client, good, Idempotency_Key="x" * 253)) == (400, "INVALID_HEADER")
+    assert count(connection) == 0
+    item = ok(bulk(client, {"operation": "update", "id": po(connection), "body": {}, "if_match": True}))["data"][0]
+    assert (item["status"], item["problem"]["errors"][0]["pointer"]) == (400, "/items/0/if_match")
+
+
+# --- operations -------------------------------------------------------------------------------------------------------
+
+
+def op(operation: dict[str, Any], rest: str = "") -> str:
+    return f"{OPERATIONS}/{operation['id']}{rest}"
+
+
+@working
+def test_retry_when_it_failed_then_it_is_done_now(client, connection, erp_server):
+    erp_server.fail("http_403", on="/orders/1", times=1, skip=1)
+    failed = send(client, "patch", one(connection), {"notes": "x"}).json()["operation"]
+    done = ok(send(client, "post", op(failed, "/retry"), Prefer="wait=20"))
+    assert (done["id"], done["status"], done["error"]) == (failed["id"], "succeeded", None)
+    assert done["calls"][0]["body"] == {"notes": "x"}
+    assert refused(send(client, "post", op(failed, "/retry"))) == (409, "NOT_RETRYABLE")
+    assert refused(send(client, "post", op(failed, "/retry"), {"x": 1})) == (400, "UNKNOWN_FIELD")
+    writer = client_of(connection, Scope.RECORDS_WRITE)
+    assert refused(send(writer, "post", op(failed, "/retry"))) == (403, "MISSING_SCOPE")
+    assert ok(writer.get(op(failed)))["status"] == "succeeded", "who writes may see what became of it"
+
+
+@pytest.fixture
+def unsure(client: Client, connection: Connection, erp_server: TestErpServer, worker: None) -> dict[str, Any]:
+    """A vendor was made, the answer was lost, and the system cannot be searched for it."""
+    run_sync(sync_of(connection, "vendor"))
+    erp_server.fail("truncated", on="/vendors", times=1)
+    response = send(client, "post", "/api/v1/vendors", {"name": "Nordring"}, Prefer="wait=30")
+    body = ok(response, 202)
+    assert body["operation"]["status"] == "needs_review" and "Retry-After" not in response
+    return body["operation"]
+
+
+def test_resolve_when_it_was_done_then_the_object_becomes_the_outcome(client, connection, erp_server, unsure):
+    (candidate,) = unsure["candidates"]
+    assert candidate["remote_id"] in erp_server.vendors and unsure["error"]["code"] == "OUTCOME_UNKNOWN"
+    assert refused(send(client, "post", op(unsure, "/resolve"), {"outcome": "done"})) == (422, "VALIDATION_FAILED")
+    answer = send(client, "post", op(unsure, "/resolve"), {"outcome": "done", "remote_id": "nobody"})
+    assert (refused(answer)[0], answer.json()["errors"][0]["pointer"]) == (422, "/remote_id")
+    body = {"outcome": "done", "remote_id": candidate["remote_id"]}
+    done = ok(send(client, "post", op(unsure, "/resolve"), body))
+    assert done["status"] == "succeeded" and done["resolved_by"].startswith("token tok_")
+    assert ok(client.get(f"/api/v1/vendors/{done['record_id']}"))["name"] == "Nordring"
+    assert refused(send(client, "post", op(unsure, "/resolve"), body)) == (409, "NOT_UNKNOWN")
+
+
+def test_resolve_when_it_was_not_done_then_it_has_failed_and_may_be_tried_again(client, erp_server, unsure):
+    erp_server.delete("vendors", unsure["candidates"][0]["remote_id"])
+    again = ok(send(client, "post", op(unsure, "/resolve"), {"outcome": "look_again"}, Prefer="wait=20"), 202)
+    assert again["status"] == "needs_review" and again["candidates"] == []
+    body = {"outcome": "not_done", "remote_id": "1"}
+    assert refused(send(client, "post", op(unsure, "/resolve"), body)) == (422, "VALIDATION_FAILED")
+    assert refused(send(client, "post", op(unsure, "/resolve"), {"outcome": "maybe"}))[0] == 422
+    failed = ok(send(client, "post", op(unsure, "/resolve"), {"outcome": "not_done"}))
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "NOT_DONE")
+    assert ok(send(client, "post", op(unsure, "/retry"), Prefer="wait=20"))["status"] == "succeeded"
+    assert len(erp_server.vendors) == 1
+
+
+def test_operations_when_listed_then_newest_first_page_by_page(client, connection):
+    made = [ok(send(client, "post", ORDERS, NEW, Prefer="wait=0"), 202)["operation"]["id"] for _ in range(5)]
+    seen, cursor = [], None
+    while True:
+        page = ok(client.get(OPERATIONS, {"limit": 2, **({"cursor": cursor} if cursor else {})}))
+        seen += [operation["id"] for operation in page["data"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == made[::-1]
+    for name, value in (("status", "done"), ("kind", "upsert"), ("record", "po_1"), ("batch", "x"), ("entity", "x")):
+        assert refused(client.get(OPERATIONS, {name: value})) == (400, "INVALID_PARAMETER"), name
+    assert ok(client.get(OPERATIONS, {"status": "failed"}))["data"] == []
+    assert ok(client.get(OPERATIONS, {"record": po(connection)}))["data"] == []
+    assert refused(client.get(f"{OPERATIONS}/op_{'0' * 32}")) == (404, "NOT_FOUND")
+    assert refused(client.get(f"{OPERATIONS}/{made[0][3:]}")) == (404, "NOT_FOUND")
