@@ -26,15 +26,14 @@ from syncs.admin.filters import ConnectionFilter, EntityFilter
 from syncs.admin.operation_facts import (
     HEAVY,
     ORIGINS,
-    earlier_ones,
     operation_facts,
     operation_row,
     outcome_text,
-    standing,
     title_of,
     took_text,
 )
 from syncs.admin.operation_filters import BatchFilter, DecisionFilter, OperationSystemFilter, RecordFilter, sought
+from syncs.admin.operation_standing import earlier_ones, standing
 from syncs.admin.operation_story import candidate_rows, copied_of, links_of, missed_rows, story_of
 from syncs.choices import OPERATION_BADGES, UNFINISHED, OperationKind, OperationStatus
 from syncs.models import Operation, Record
@@ -184,14 +183,18 @@ class OperationAdmin(HistoryAdmin, ButtonAdmin):
         return response
 
     def ask_retry(self, request: HttpRequest, operation: Operation) -> Question:
-        lines = [
-            "The object is read again, the wish is judged by what it says now, and the requests are worked out anew. "
-            "Its idempotency key stays its own."
-        ]
         if operation.kind == OperationKind.CREATE and operation.call_no:
             lines = ["The object was made already; the requests that are left are sent."]
-        elif operation.attempts:
-            lines.append("The failed request changed nothing in the system, as far as its answer or a person said.")
+        else:
+            again = "The object is read again, the" if operation.kind != OperationKind.CREATE else "The"
+            lines = [
+                f"{again} wish is judged by what is so now, and the requests are worked out anew. "
+                "Its idempotency key stays its own."
+            ]
+            if operation.attempts:
+                lines.append(
+                    "By its answer, or by what a person said, the failed request changed nothing in the system."
+                )
         return Question(
             title=f"Try again: {self.row_name(operation)}?", lines=lines, yes="Yes, retry", variant="primary"
         )

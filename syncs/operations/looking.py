@@ -65,7 +65,12 @@ class Lookup:
             return Verdict(applied=True, remote_id=found[0])
         if found:
             return self._review("Several objects, or one made by somebody else, carry the mark.", found)
-        return Verdict(wait_seconds=self._unsettled(declared.settle_seconds))
+        left = self._unsettled(declared.settle_seconds)
+        if left <= 0 and (alike := self._candidates(())):
+            # A system may have dropped the mark (a custom field nobody made there): then only a person can tell.
+            why = "Nothing carries the mark, but there are objects made since that hold the same."
+            return Verdict(must_review=True, error=_unknown(why), candidates=alike)
+        return Verdict(wait_seconds=left)
 
     def _marked(self) -> list[str]:
         """Remote ids that carry the mark and are no other operation's."""
@@ -73,14 +78,16 @@ class Lookup:
         change = Change("create", operation.values, mark=operation.mark)
         self.before_call()
         found = self.connector.find_marked(self.card.resource, change, self._since())
-        taken = set(
-            Operation.objects.filter(
-                connection_id=operation.connection_id, entity=operation.entity, kind="create", remote_id__in=found
-            )
-            .exclude(pk=operation.pk)
-            .values_list("remote_id", flat=True)
-        )
+        taken = self._made_by_others(found)
         return [remote_id for remote_id in dict.fromkeys(found) if remote_id not in taken]
+
+    def _made_by_others(self, remote_ids: Sequence[str]) -> set[str]:
+        """Those that other operations of ours made."""
+        operation = self.operation
+        made = Operation.objects.filter(
+            connection_id=operation.connection_id, entity=operation.entity, kind="create", remote_id__in=remote_ids
+        )
+        return set(made.exclude(pk=operation.pk).values_list("remote_id", flat=True))
 
     def _since(self) -> datetime:
         """From when objects can be ours, by the remote's clock, with some slack."""
@@ -96,8 +103,7 @@ class Lookup:
         return not self.not_applied(self.copier.read(remote_id))
 
     def _review(self, why: str, found: Sequence[str] = ()) -> Verdict:
-        error = TimeoutUnknownError(f"The request was sent, and its answer was lost. {why}", code="OUTCOME_UNKNOWN")
-        return Verdict(must_review=True, error=error, candidates=self._candidates(found))
+        return Verdict(must_review=True, error=_unknown(why), candidates=self._candidates(found))
 
     def _candidates(self, found: Sequence[str]) -> list[dict[str, Any]]:
         """Objects made since then that hold what was wished: shown to a person, never taken silently."""
@@ -119,7 +125,8 @@ class Lookup:
             if page.next is None or len(candidates) >= MOST_CANDIDATES:
                 break
             position = page.next
-        return candidates[:MOST_CANDIDATES]
+        others = self._made_by_others([found["remote_id"] for found in candidates])
+        return [found for found in candidates if found["remote_id"] not in others][:MOST_CANDIDATES]
 
     def _is_known(self, remote_id: str) -> bool:
         """Whether the copy held it before anything was sent."""
@@ -193,3 +200,7 @@ class Lookup:
         """Seconds until "it is not there" counts."""
         sent = self.operation.sent_at
         return max(0.0, settle_seconds - (now() - sent).total_seconds()) if sent is not None else 0.0
+
+
+def _unknown(why: str) -> TimeoutUnknownError:
+    return TimeoutUnknownError(f"The request was sent, and its answer was lost. {why}", code="OUTCOME_UNKNOWN")

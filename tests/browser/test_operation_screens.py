@@ -32,7 +32,7 @@ ERROR = {
 
 
 @pytest.fixture
-def plant(workspace: Workspace, erp_server: TestErpServer) -> Connection:  # noqa: F811
+def plant(workspace: Workspace, erp_server: TestErpServer) -> Connection:
     plant = connect(erp_server, workspace=workspace, name="Plant North")
     erp_server.add_orders(3)
     run_sync(sync_of(plant))
@@ -66,9 +66,15 @@ def in_review(plant: Connection) -> Operation:
         error=ERROR,
         request={"vendor": "ven_01a20c95eb49705b9356d5951be8e048", "notes": "Deliver to gate 3."},
         values={"vendor": "7", "notes": "Deliver to gate 3."},
-        diff=[{"pointer": "/vendor", "before": None, "after": "7"}, {"pointer": "/notes", "before": None, "after": "G"}],
+        diff=[
+            {"pointer": "/vendor", "before": None, "after": "7"},
+            {"pointer": "/notes", "before": None, "after": "G"},
+        ],
         calls=[call("POST", purpose="Make the order", repeatable=False), call("PUT", f"{LONG}/{{id}}")],
-        candidates=[{"remote_id": "1002", "why": "It carries the mark."}, {"remote_id": "1003", "why": "It carries it."}],
+        candidates=[
+            {"remote_id": "1002", "why": "It carries the mark."},
+            {"remote_id": "1003", "why": "It carries it."},
+        ],
         mark="lsh-8e0b9356d5951be8e048",
         idempotency_key="order-17-of-plant-north-2026-11-24",
     )
@@ -76,7 +82,7 @@ def in_review(plant: Connection) -> Operation:
 
 @pytest.mark.usefixtures("erp_server")
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
-def test_screens_of_operations_fit(page: Page, plant: Connection, owner: Any, size: tuple[int, int]) -> None:  # noqa: F811
+def test_screens_of_operations_fit(page: Page, plant: Connection, owner: Any, size: tuple[int, int]) -> None:
     review = in_review(plant)
     diff = [{"pointer": f"/lines/{n}/description", "before": "x" * 90, "after": {"text": "y" * 90}} for n in range(3)]
     missed = [{"pointer": "/notes", "wished": "Deliver to gate 3." * 9, "found": None}]
@@ -94,7 +100,7 @@ def test_screens_of_operations_fit(page: Page, plant: Connection, owner: Any, si
         assert fits(page), address
 
 
-def test_page_moves_by_itself_and_brings_the_story(page: Page, plant: Connection, owner: Any) -> None:  # noqa: F811
+def test_page_moves_by_itself_and_brings_the_story(page: Page, plant: Connection, owner: Any) -> None:
     operation = operation_of(plant, remote_id="1001", request={"notes": "Gate 3"})
     sign_in(page, owner)
     page.goto(change(operation))
@@ -110,7 +116,7 @@ def test_page_moves_by_itself_and_brings_the_story(page: Page, plant: Connection
     assert page.locator("#operation-live[hx-trigger]").count() == 0 and page.locator("#operation-story").count() == 1
 
 
-def test_look_alike_is_chosen_by_hand(page: Page, plant: Connection, owner: Any) -> None:  # noqa: F811
+def test_look_alike_is_chosen_by_hand(page: Page, plant: Connection, owner: Any) -> None:
     operation = in_review(plant)
     sign_in(page, owner)
     page.get_by_role("link", name="Show it").click()

@@ -43,6 +43,11 @@ def worker(run_id: object, *point: str) -> subprocess.Popen[bytes]:
     return start("-m", "tests.chaos.worker", str(run_id), *point)
 
 
+def operation_worker(operation_id: object, *point: str) -> subprocess.Popen[bytes]:
+    """The same for one operation."""
+    return start("-m", "tests.chaos.operation_worker", str(operation_id), *point)
+
+
 def end(process: subprocess.Popen[bytes]) -> None:
     """Kill a process of ours and its session, whatever state it is in."""
     if process.poll() is None:

@@ -137,7 +137,12 @@ def health(name: str, folder: Path, environment: dict[str, str]) -> subprocess.C
     kind, *command = OURS[name]["healthcheck"]["test"]
     assert kind == "CMD"
     return subprocess.run(
-        on_this_machine(command, folder, environment), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30
+        on_this_machine(command, folder, environment),
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
     )
 
 

@@ -80,7 +80,7 @@ class TrytonStage(Stage):
 
     def creation(self, entity: str) -> dict[str, Any]:
         number = next(_NUMBERS)
-        return {
+        values: dict[str, dict[str, Any]] = {
             "purchase_order": {
                 "vendor": self._id("party.party", [["code", "=", "V1000"]]),
                 "reference": f"REQ-{number}",
@@ -110,7 +110,7 @@ class TrytonStage(Stage):
                 "quantity": "3",
                 "unit": "EA",
                 "unit_raw": "u",
-                "location": self._id("stock.location", [["code", "=", "SHOP"]]),
+                "location": self._id("stock.location", [["code", "=", "PROD"]]),
                 "planned_start": "2031-01-02T00:00:00Z",
                 "planned_end": "2031-01-04T00:00:00Z",
                 "due_date": "2031-01-04",
@@ -152,7 +152,8 @@ class TrytonStage(Stage):
                 "kind": "storage",
                 "parent": self._id("stock.location", [["code", "=", "STO"]]),
             },
-        }[entity]
+        }
+        return values[entity]
 
     def wish(self, entity: str, field: str, before: Mapping[str, Any]) -> Any:
         number = next(_NUMBERS)

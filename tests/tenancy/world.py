@@ -270,7 +270,7 @@ def _set_aside(place: Place) -> None:
         id=place.connection.pk.int % 2**31,
         workspace_id=sync.workspace_id,
         connection=place.connection,
-        entity="asset",
+        entity="meter",  # of no entity there is: a record packed with these words could not be read
         data=place.word.encode(),
     )
 

@@ -37,6 +37,7 @@ REFUSED = {
     "retryable": False,
     "action": "Ask the customer to open it again.",
     "source": {"status": 422, "code": "E-77", "message": "Auftrag <b>geschlossen</b>"},
+    "errors": [{"pointer": "/vendor", "code": "REFUSED_BY_STATUS", "detail": "Not once it is closed."}],
 }
 POST_ORDER = {
     "method": "POST",
@@ -199,7 +200,7 @@ def test_page_tells_the_whole_story_of_a_refused_update(plant: Connection, audit
 
     for text in (
         "Update purchase order 1001 of Plant North", "Failed", "The order is closed.", "Who must act: the customer",
-        "“Auftrag <b>geschlossen</b>” E-77", "/notes — Gate <3>", '"vendor": "ven_1"', '"vendor": "7"',
+        "“Auftrag <b>geschlossen</b>” E-77", "/vendor Not once it is closed.", "/notes — Gate <3>", '"vendor": "ven_1"', '"vendor": "7"',
         "Not done POST https://erp.example/orders", "Make the order", "If-Match: W/7", '"price": 12.50',
         "Not sent PUT https://erp.example/orders/1001/lines", '"remote_status": "closed"', "order 17",
         "erp sync service (API)", "12 s", str(ids.show("op", operation.pk)), "Requests begun 1", "If-Match version 3",

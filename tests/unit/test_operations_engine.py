@@ -77,6 +77,20 @@ def test_create_when_not_done_then_it_is_sent_again_only_after_it_has_settled(
     assert len(named(cmms, "workorders", "title", "In the end")) == 1
 
 
+def test_create_when_the_mark_was_dropped_and_a_look_alike_stands_then_a_person_decides(
+    plant: Connection, cmms: Simulator
+) -> None:
+    lose(cmms, "cut_answer", "POST")
+    operation = worked(wanted(plant, "work_order", CREATE, {"title": "Made once"}))
+    (made,) = named(cmms, "workorders", "title", "Made once")
+    cmms.control.change("workorders", made["id"], extraFields={}, quiet=True)
+    due_now(operation, settled=True)
+    worked(operation)
+
+    assert (operation.status, operation.attempts) == ("needs_review", 1)
+    assert [found["remote_id"] for found in operation.candidates] == [str(made["id"])]
+
+
 def test_create_when_it_cannot_be_searched_for_then_a_person_decides(plant: Connection, cmms: Simulator) -> None:
     lose(cmms, "cut_answer", "POST")
     operation = worked(wanted(plant, "location", CREATE, {"name": "Gate 4"}), rounds=2)

@@ -52,7 +52,11 @@ class ProductionWriter(ModelWriter):
         defaults = self.look("model.production.default_get", names, False)
         if change.mark and not body.get("reference"):
             body["reference"] = change.mark
-        return {**body, **self._filled(body, {**defaults, **body}, {})}
+        header = {**defaults, **body}
+        if not header.get("warehouse"):
+            detail = "This plant has several warehouses: name one, or its production location, as the location."
+            raise wrong(detail, "location")
+        return {**body, **self._filled(body, header, {})}
 
     def changed(self, change: Change, body: Body, row: Row) -> Body:
         body = self._entered(change, body)
@@ -118,12 +122,12 @@ class ProductionWriter(ModelWriter):
         return found
 
     def _place(self, location: int) -> Body:
-        """A production location with its warehouse, or of a warehouse its own production location."""
-        rows = self.look("model.stock.location.read", [location], ["type", "warehouse", "production_location"])
-        found = rows[0] if rows else {}
-        if found.get("type") == "warehouse":
-            return {"warehouse": location, "location": found.get("production_location")}
-        return {"location": location, **({"warehouse": found["warehouse"]} if found.get("warehouse") else {})}
+        """A production location with the warehouse it belongs to, if any; of a warehouse its own production location."""
+        domain = [["type", "=", "warehouse"], ["OR", ["id", "=", location], ["production_location", "=", location]]]
+        rows = self.look("model.stock.location.search_read", domain, 0, 1, [["id", "ASC"]], ["production_location"])
+        if not rows:
+            return {"location": location}
+        return {"warehouse": rows[0]["id"], "location": rows[0]["production_location"] or location}
 
     def _bill(self, product: int) -> int | None:
         """The first bill of materials of a product, the one Tryton's own planning takes."""

@@ -154,23 +154,25 @@ class _Check:
         deleted = [one for one in done if one.kind == "delete"]
         if bool(deleted) != (there.get("deletedAt") is not None):
             (self.found.lost if deleted else self.found.not_wished).append(f"{record}: deletedAt {there['deletedAt']}")
-        for one, found in _last_words(done, there):
-            if found != one.marker and found not in one.leads_to:
-                self.found.lost.append(f"{one.shown}: {found!r} stands there")
+        for words, found in _last_words(operations, there):
+            if not any(found == one.marker or found in one.leads_to for one in words):
+                self.found.lost.append(f"{words[0].shown}: {found!r} stands there")
 
 
 _EFFECTS = {"create": "created", "update": "updated", "action": "updated", "delete": "deleted"}
 
 
-def _last_words(done: Sequence[Wished], there: Mapping[str, Any]) -> Iterator[tuple[Wished, Any]]:
-    """The last update of each field, and the last action, with what is found now."""
-    last: dict[str, Wished] = {}
-    for one in done:
-        if one.kind in ("create", "update"):
-            last[one.at] = one
-        elif one.kind == "action":
-            last["status"] = one
-    return ((one, there.get(name)) for name, one in last.items())
+def _last_words(operations: Sequence[Wished], there: Mapping[str, Any]) -> Iterator[tuple[Sequence[Wished], Any]]:
+    """Of each field, and of the status: the last operation that succeeded and those after it that are in doubt, any of
+    which may have had the last word, with what is found now."""
+    last: dict[str, list[Wished]] = {}
+    for one in operations:
+        name = "status" if one.kind == "action" else one.at
+        if name and one.status == "succeeded":
+            last[name] = [one]
+        elif name in last and one.status != "failed":
+            last[name].append(one)
+    return ((words, there.get(name)) for name, words in last.items())
 
 
 def _difference(here: Mapping[str, Any] | None, there: Mapping[str, Any] | None) -> str:

@@ -158,9 +158,36 @@ def _drive(driver: Driver, planner: Planner, havoc: Havoc, size: Size, say: Any)
         counts = _counts(driver.connection)
         if time.monotonic() - told_at > TELL_SECONDS:
             told_at = time.monotonic()
-            c = type(driver.connection).objects.get(pk=driver.connection.pk); import datetime
-            say(f"{len(driver.wanted)} wished, {counts}, {havoc.kills} kills", c.health, c.failures_in_row, c.circuit_open_until, datetime.datetime.now())
-            for o in Operation.objects.filter(connection=driver.connection).exclude(status__in=ENDED)[:3] if len(driver.wanted)>=size.operations else []: say("   ", o.entity, o.kind, o.status, o.stage, o.attempts, o.lookups, o.troubles, o.claims_without_progress, o.due_at.time(), o.hinted_at and o.hinted_at.time(), o.lease_until and o.lease_until.time(), o.error and o.error["code"])
+            c = type(driver.connection).objects.get(pk=driver.connection.pk)
+            import datetime
+
+            say(
+                f"{len(driver.wanted)} wished, {counts}, {havoc.kills} kills",
+                c.health,
+                c.failures_in_row,
+                c.circuit_open_until,
+                datetime.datetime.now(),
+            )
+            for o in (
+                Operation.objects.filter(connection=driver.connection).exclude(status__in=ENDED)[:3]
+                if len(driver.wanted) >= size.operations
+                else []
+            ):
+                say(
+                    "   ",
+                    o.entity,
+                    o.kind,
+                    o.status,
+                    o.stage,
+                    o.attempts,
+                    o.lookups,
+                    o.troubles,
+                    o.claims_without_progress,
+                    o.due_at.time(),
+                    o.hinted_at and o.hinted_at.time(),
+                    o.lease_until and o.lease_until.time(),
+                    o.error and o.error["code"],
+                )
         if len(driver.wanted) >= size.operations and set(counts) <= set(ENDED):
             return
         time.sleep(LOOK_SECONDS)
