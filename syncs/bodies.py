@@ -142,8 +142,8 @@ def operation_body(operation: Operation, *, calls: bool = False) -> dict[str, An
         "record_id": show(ENTITIES[operation.entity].describes.id_prefix, operation.record_id),
         "remote_id": operation.remote_id or None,
         "request": operation.request,
-        "diff": operation.diff,
-        "not_applied": operation.not_applied,
+        "diff": [_in_order(found, "pointer", "before", "after") for found in operation.diff],
+        "not_applied": [_in_order(found, "pointer", "wished", "found") for found in operation.not_applied],
         "effect": operation.effect or None,
         "candidates": operation.candidates,
         "error": operation.error,
@@ -160,6 +160,11 @@ def operation_body(operation: Operation, *, calls: bool = False) -> dict[str, An
         "links": {"self": f"/api/v1/operations/{shown}", "upstream_calls": f"/api/v1/upstream-calls?operation={shown}"},
     }
     return {**body, "calls": [call_body(call) for call in operation.calls]} if calls else body
+
+
+def _in_order(stored: dict[str, Any], *names: str) -> dict[str, Any]:
+    """As people read it; the database keeps members in an order of its own."""
+    return {name: stored.get(name) for name in names}
 
 
 def call_body(call: dict[str, Any]) -> dict[str, Any]:

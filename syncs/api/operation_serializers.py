@@ -65,7 +65,7 @@ class BulkItemSerializer(StrictSerializer):
 class BulkSerializer(StrictSerializer):
     """Up to 100 writes of one entity."""
 
-    items = BulkItemSerializer(many=True, min_length=1, max_length=MOST_ITEMS)
+    items = BulkItemSerializer(many=True, min_length=1, max_length=MOST_ITEMS)  # type: ignore[call-arg]  # of the list that `many` makes
 
 
 # --- given ------------------------------------------------------------------------------------------------------------

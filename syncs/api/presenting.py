@@ -70,8 +70,9 @@ _KINDS: dict[str, type[LineshaftError]] = {
 def answer(request: Request, operation: Operation, *, wait: Wait, waited: bool, is_replay: bool) -> Response:
     """The answer to a write, by where its operation stands now."""
     row = row_of(operation)
-    members = {"operation": operation_body(operation), "record": RawJson(as_texts([row])[0]) if row else None}
-    headers = {"X-Operation-Id": members["operation"]["id"]}
+    shown = operation_body(operation)
+    members = {"operation": shown, "record": RawJson(as_texts([row])[0]) if row else None}
+    headers = {"X-Operation-Id": shown["id"]}
     if row is not None:
         headers["ETag"] = f'"{row[3]}"'
     if is_replay:

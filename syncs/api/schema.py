@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -23,6 +23,7 @@ from workspaces.choices import Scope
 
 __all__ = ["CONNECTION", "add_entity_schemas", "list_view", "one_view"]
 
+View = TypeVar("View")
 _NOT_SUPPORTED = OpenApiResponse(description="OPERATION_NOT_SUPPORTED: the connection's system has no such entity")
 
 
@@ -30,7 +31,7 @@ def list_view(entity: type[Entity]) -> type[RecordList]:
     """The list of an entity, where new ones are posted too, documented."""
     described = entity.describes
     parameters = list_parameters(entity)
-    view = _made(entity, (RecordList, CreateRecord), "List", _names(parameters))
+    view = _made(entity, RecordList, CreateRecord, "List", _names(parameters))
     page = {
         "type": "object",
         "required": ["data", "next_cursor", "meta"],
@@ -66,7 +67,7 @@ def one_view(entity: type[Entity]) -> type[OneRecord]:
     """The detail of an entity, where it is changed and deleted too, documented."""
     described = entity.describes
     parameters = one_parameters(entity)
-    view = _made(entity, (OneRecord, ChangeRecord), "Detail", _names(parameters))
+    view = _made(entity, OneRecord, ChangeRecord, "Detail", _names(parameters))
     etag = OpenApiParameter("ETag", str, OpenApiParameter.HEADER, description="The version, quoted", response=[200])
     known = OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="An ETag you hold")
     return extend_schema_view(
@@ -114,14 +115,17 @@ _META: dict[str, Any] = {
 }
 
 
-def _made(entity: type[Entity], bases: tuple[type[Any], ...], name: str, parameters: frozenset[str]) -> Any:
+def _made(
+    entity: type[Entity], reading: type[View], writing: type[Any], name: str, parameters: frozenset[str]
+) -> type[View]:
+    """A view that reads and writes at one address."""
     members = {
         "entity": entity,
         "scopes": {"GET": Scope.RECORDS_READ, **WRITE_SCOPES},
         "parameters": {"GET": parameters, **dict.fromkeys(WRITE_SCOPES, WRITE_PARAMETERS)},
-        "__doc__": bases[0].__doc__,
+        "__doc__": reading.__doc__,
     }
-    return type(f"{entity.__name__}{name}", bases, members)
+    return cast("type[View]", type(f"{entity.__name__}{name}", (reading, writing), members))
 
 
 def _names(parameters: tuple[OpenApiParameter, ...]) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeVar, cast
 
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -21,7 +21,7 @@ from syncs.api.operations import PREFER
 from syncs.api.write_schemas import schema_reference
 from syncs.api.writes import WRITE_PARAMETERS, ActOnRecord, RefreshRecord
 
-HEADER = OpenApiParameter.HEADER
+HEADER: Literal["header"] = "header"
 CONNECTION = [
     OpenApiParameter("connection", str, description="The connection (`con_...`); a connection token implies it"),
     OpenApiParameter("X-Connection-Id", str, HEADER, description="The connection, instead of `?connection=`"),
@@ -52,6 +52,7 @@ _CHANGED = OpenApiResponse(description="VERSION_CONFLICT: it is not that version
 _OBJECT = {"type": "object", "additionalProperties": True}
 
 Documented = Callable[[Any], Any]
+View = TypeVar("View")
 
 
 def answer_schema(entity: type[Entity]) -> dict[str, Any]:
@@ -206,9 +207,9 @@ def bulk_view(entity: type[Entity]) -> type[BulkWrite]:
     )(view)
 
 
-def _made(entity: type[Entity], base: type[Any], name: str, parameters: frozenset[str]) -> Any:
+def _made(entity: type[Entity], base: type[View], name: str, parameters: frozenset[str]) -> type[View]:
     members = {"entity": entity, "parameters": {"POST": parameters}, "__doc__": base.__doc__}
-    return type(f"{entity.__name__}{name}", (base,), members)
+    return cast("type[View]", type(f"{entity.__name__}{name}", (base,), members))
 
 
 def _example(name: str, record: Any, changes: dict[str, Any], status: int) -> OpenApiExample:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.errors import ConflictError, ValidationFailedError
+from core.errors import ConflictError, TimeoutUnknownError, ValidationFailedError, WhoMustAct
 
 
 @dataclass(eq=False)
@@ -21,3 +21,10 @@ class KeyReusedError(ValidationFailedError):
     """The Idempotency-Key stands for another request."""
 
     default_code = "IDEMPOTENCY_KEY_REUSED"
+
+
+@dataclass(eq=False)
+class UndecidedError(TimeoutUnknownError):
+    """Nothing tells whether the request was done: a person must."""
+
+    who_must_act = WhoMustAct.OPERATOR

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from connections.services import Card
-from core.errors import LineshaftError, NotFoundError, NotSupportedError, TimeoutUnknownError
+from core.errors import LineshaftError, NotFoundError, NotSupportedError
 from integrations.sdk.connector import Connector
 from integrations.sdk.pages import Window
 from integrations.sdk.transforms import MappingError
@@ -18,6 +18,7 @@ from syncs.engine.outcomes import now
 from syncs.models import Operation, Record
 from syncs.operations.comparing import not_applied
 from syncs.operations.copying import Copier, Seen
+from syncs.operations.errors import UndecidedError
 
 CLOCK_SLACK = timedelta(minutes=5)
 MOST_PAGES, MOST_CANDIDATES = 5, 10
@@ -161,10 +162,7 @@ class Lookup:
         if left > 0:
             return Verdict(wait_seconds=left, seen=seen)
         if not call["repeatable"]:
-            error = TimeoutUnknownError(
-                "The request was sent, its answer was lost, and sending it again could do it twice.",
-                code="OUTCOME_UNKNOWN",
-            )
+            error = UndecidedError("The request was sent, its answer was lost, and sending it again could do it twice.")
             return Verdict(must_review=True, error=error, seen=seen)
         return Verdict(seen=seen)
 
@@ -202,5 +200,5 @@ class Lookup:
         return max(0.0, settle_seconds - (now() - sent).total_seconds()) if sent is not None else 0.0
 
 
-def _unknown(why: str) -> TimeoutUnknownError:
-    return TimeoutUnknownError(f"The request was sent, and its answer was lost. {why}", code="OUTCOME_UNKNOWN")
+def _unknown(why: str) -> UndecidedError:
+    return UndecidedError(f"The request was sent, and its answer was lost. {why}")

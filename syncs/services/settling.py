@@ -32,7 +32,7 @@ from syncs.models import Operation, Record
 from syncs.operations import copying, outcomes
 from syncs.operations.copying import Copier, Seen
 from syncs.operations.outcomes import QUEUE, TASK, Ending
-from syncs.services.calling import calls_to
+from syncs.services.calling import calls_to, refuse_if_away
 
 REVIEWABLE = (OperationStatus.NEEDS_REVIEW, OperationStatus.UNKNOWN)
 
@@ -174,6 +174,7 @@ def refresh_record(connection: Connection, entity: str, record_id: UUID) -> Refr
     record = Record.objects.filter(pk=record_id, connection=connection, entity=entity).first()
     if record is None:
         raise NotFoundError(f"There is no such {ENTITIES[entity].describes.title.lower()} in this connection.")
+    refuse_if_away(connection)
     card = card_of(connection, entity)
     seen: Seen | None = None
     begun = now()

@@ -15,12 +15,10 @@ import orjson
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from connections.choices import ConnectionStatus
 from connections.models import Connection
 from connections.services import Card, card_of, validate_body
 from core import hints, ids
 from core.errors import (
-    AuthError,
     ConflictError,
     FieldError,
     NotFoundError,
@@ -39,7 +37,7 @@ from syncs.operations.errors import KeyReusedError, VersionConflictError
 from syncs.operations.outcomes import QUEUE, TASK
 from syncs.operations.planning import Planned, plan_change, refuse_denied, refuse_operation
 from syncs.packing import body_of
-from syncs.services.calling import calls_to
+from syncs.services.calling import calls_to, refuse_if_away
 
 FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.01, 0.1
 
@@ -111,7 +109,7 @@ def _by_key(connection: Connection, wish: Wish) -> Wanted | None:
 
 def _checked(connection: Connection, wish: Wish) -> Operation:
     """The operation, not stored yet, if nothing known here speaks against it."""
-    _refuse_if_away(connection)
+    refuse_if_away(connection)
     card = card_of(connection, wish.entity)
     record = _record(connection, wish)
     status = _status_of(record)
@@ -142,15 +140,6 @@ def _checked(connection: Connection, wish: Wish) -> Operation:
         raise VersionConflictError(f"The record is at version {record.version} now; read it again.")
     operation.values = _with_remote_ids(connection, card, wish)
     return operation
-
-
-def _refuse_if_away(connection: Connection) -> None:
-    if connection.health == ConnectionStatus.NEEDS_REAUTH:
-        raise AuthError("The customer must sign in again before anything can be written.", code="NEEDS_REAUTH")
-    if connection.health in (ConnectionStatus.DISCONNECTED, ConnectionStatus.PENDING):
-        raise ConflictError(
-            f"The connection is {connection.health}; check or reconnect it first.", code="CONNECTION_NOT_ACTIVE"
-        )
 
 
 def _record(connection: Connection, wish: Wish) -> Record | None:

@@ -95,11 +95,13 @@ class Stage(ABC):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one operation. `before`, `after`: the unified object, None where there is none."""
+    """What became of one operation. `before`, `after`: the unified object, None where there is none; of a refused one it is
+    taken to be as it was. `decoded`: what `after` was made of."""
 
     remote_id: str
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None = None
+    decoded: Any = None
     error: LineshaftError | None = None
     missed: Sequence[Mapping[str, Any]] = ()
 
@@ -107,6 +109,9 @@ class Outcome:
     def taken(self) -> bool:
         """The system did all that was wished."""
         return self.error is None and not self.missed
+
+
+Seen = tuple[Any, dict[str, Any]]
 
 
 class Writer:
@@ -119,7 +124,7 @@ class Writer:
         self.unmapping = compile_unmapping(self.spec, self.card.rows, encode=connector.encode)
         self._compiled = compile_mapping(self.spec, self.card.rows, connection_id=CONNECTION_ID)
 
-    def read(self, remote_id: str) -> tuple[Any, dict[str, Any]]:
+    def read(self, remote_id: str) -> Seen:
         """The object, decoded and unified."""
         decoded = self.connector.decode(self.connector.fetch_one(self.resource, remote_id))
         return decoded, self._compiled.map(decoded)
@@ -135,18 +140,18 @@ class Writer:
     def create(self, values: Mapping[str, Any]) -> Outcome:
         return self._finish(Change("create", values, mark=new_mark()), None)
 
-    def update(self, remote_id: str, values: Mapping[str, Any]) -> Outcome:
-        return self._change("update", remote_id, values)
+    def update(self, remote_id: str, values: Mapping[str, Any], seen: Seen | None = None) -> Outcome:
+        """`seen`: the object as `read` gave it; else it is read."""
+        decoded, unified = seen or self.read(remote_id)
+        return self._finish(Change("update", values, remote_id, decoded), unified)
 
     def delete(self, remote_id: str) -> Outcome:
-        return self._change("delete", remote_id, {})
-
-    def act(self, remote_id: str, action: str, parameters: Mapping[str, Any]) -> Outcome:
-        return self._change("action", remote_id, parameters, action)
-
-    def _change(self, operation: Any, remote_id: str, values: Mapping[str, Any], action: str = "") -> Outcome:
         decoded, unified = self.read(remote_id)
-        return self._finish(Change(operation, values, remote_id, decoded, action=action), unified)
+        return self._finish(Change("delete", {}, remote_id, decoded), unified)
+
+    def act(self, remote_id: str, action: str, parameters: Mapping[str, Any], seen: Seen | None = None) -> Outcome:
+        decoded, unified = seen or self.read(remote_id)
+        return self._finish(Change("action", parameters, remote_id, decoded, action=action), unified)
 
     def _finish(self, change: Change, before: Mapping[str, Any] | None) -> Outcome:
         remote_id = change.remote_id or ""
@@ -154,13 +159,14 @@ class Writer:
             for call in self.plan(change):
                 remote_id = self.send(call).remote_id or remote_id
         except LineshaftError as error:
-            return Outcome(remote_id, before, before, error)
+            return Outcome(remote_id, before, before, change.before, error)
         try:
-            after = self.read(remote_id)[1]
+            decoded, after = self.read(remote_id)
         except NotFoundError:
             return Outcome(remote_id, before)
         wished = change.values if change.operation in ("create", "update") else {}
-        return Outcome(remote_id, before, after, None, not_applied(self.spec.by_name, wished, after, before))
+        missed = not_applied(self.spec.by_name, wished, after, before)
+        return Outcome(remote_id, before, after, decoded, None, missed)
 
 
 def new_mark() -> str:
@@ -434,10 +440,11 @@ def update_mismatches(writer: Writer, stage: Stage, stricter: frozenset[str] = f
     if not writer.card.write("update"):
         return []
     for status in stage.statuses(entity):
-        remote_id = ""
+        remote_id, seen = "", None
         for trial in trials(writer.unmapping):
             remote_id = remote_id or stage.make(entity, status)
-            before = writer.read(remote_id)[1]
+            seen = seen or writer.read(remote_id)
+            before = seen[1]
             assert before["remote_status"] == status, f"the stage gave {entity} {remote_id} as {status}"
             values = wished_values(stage, entity, trial, before)
             if not values:
@@ -446,10 +453,12 @@ def update_mismatches(writer: Writer, stage: Stage, stricter: frozenset[str] = f
             denial = writer.card.field("update", trial.partition(":")[0], status)
             if denial and f"{entity} {trial}" in stricter:
                 continue
-            done = writer.update(remote_id, values)
+            done = writer.update(remote_id, values, seen)
             found += _compared(f"{entity} {status} update {trial}", denial, done, values)
             if done.after is None or done.after["remote_status"] != status:
-                remote_id = ""
+                remote_id, seen = "", None
+            else:
+                seen = done.decoded, dict(done.after)
     return found
 
 
@@ -458,18 +467,20 @@ def action_mismatches(writer: Writer, stage: Stage) -> list[str]:
     found: list[str] = []
     entity = writer.spec.name
     for status in stage.statuses(entity):
-        remote_id = ""
+        remote_id, seen = "", None
         for action in writer.resource.actions:
             denial = writer.card.action(action.name, status)
             if denial and status in action.to_status:
                 continue
             remote_id = remote_id or stage.make(entity, status)
+            seen = seen or writer.read(remote_id)
             parameters = stage.parameters(entity, action.name)
-            done = writer.act(remote_id, action.name, parameters)
+            done = writer.act(remote_id, action.name, parameters, seen)
             found += _compared(f"{entity} {status} {action.name}", denial, done, parameters)
             lands = str((done.after or {}).get("remote_status"))
             if done.taken and lands not in action.to_status:
                 found.append(f"{entity} {status} {action.name}: stands at {lands}, declared {action.to_status}")
+            seen = None  # what is refused may have left traces
             if done.taken or lands != status:
                 remote_id = ""
     return found

@@ -278,7 +278,13 @@ def _set_aside(place: Place) -> None:
 def _operations(place: Place) -> None:
     """One whose outcome a person must tell, with a look-alike, and one that failed."""
     record = place.records["purchase_order"][0]
-    call: dict[str, Any] = {"method": "POST", "url": f"{ADDRESS}/{place.word}", "body": None, "headers": {}, "purpose": place.word}
+    call: dict[str, Any] = {
+        "method": "POST",
+        "url": f"{ADDRESS}/{place.word}",
+        "body": None,
+        "headers": {},
+        "purpose": place.word,
+    }
     error = {**ERROR, "message": f"{place.word} refused", "action": "Mend it."}
     waiting: dict[str, Any] = {
         "id": place.operation_id, "kind": "create", "status": "needs_review", "stage": "sending", "sent_at": START,

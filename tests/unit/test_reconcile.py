@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection as database
+from django.db import connections
 from django.db.utils import load_backend
 from django_scopes import scope
 
@@ -98,11 +99,9 @@ def test_wait_when_sessions_come_from_a_pool_then_none_is_kept(connection):
     settings = deepcopy(database.settings_dict)
     settings["CONN_MAX_AGE"], settings["OPTIONS"]["pool"] = 0, {"min_size": 1, "max_size": 1, "timeout": 5}
     backend: Any = load_backend(settings["ENGINE"])
-    waits, errors, ended = threading.Barrier(3), [], threading.Event()
+    waits, errors = threading.Barrier(3), []
 
     def within_pool(work: Any) -> None:
-        from django.db import connections
-
         connections["default"] = backend.DatabaseWrapper(settings, "pooled")
         try:
             with scope(workspace=connection.workspace_id):
@@ -134,7 +133,6 @@ def test_wait_when_sessions_come_from_a_pool_then_none_is_kept(connection):
         assert all(thread.is_alive() for thread in waiters), "they wait still"
     finally:
         work_once()
-        ended.set()
         for thread in waiters:
             thread.join(30)
         backend.DatabaseWrapper(settings, "pooled").close_pool()

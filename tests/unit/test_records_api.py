@@ -359,7 +359,7 @@ def test_detail_when_the_id_cannot_be_read_then_404(client):
 def test_every_entity_has_its_addresses(client):
     for entity in ENTITIES.values():
         assert client.get(f"/api/v1/{entity.describes.slug}").status_code in (200, 422)
-    assert client.post(ORDERS, {}, content_type="application/json").status_code == 405
+    assert client.put(ORDERS, {}, content_type="application/json").status_code == 405
 
 
 # --- what it costs ---------------------------------------------------------------------------------------------------

@@ -467,6 +467,15 @@ def test_refresh_when_it_is_gone_then_404_and_a_tombstone(connection, erp_server
     assert refused(send(client, "post", f"{one(connection, '2')}/refresh"))[0] == 503
 
 
+def test_refresh_when_the_connection_is_away_then_it_says_so(connection, erp_server):
+    client = client_of(connection, Scope.RECORDS_READ)
+    change(connection, health=ConnectionStatus.NEEDS_REAUTH)
+    assert refused(send(client, "post", f"{one(connection)}/refresh")) == (424, "NEEDS_REAUTH")
+    change(connection, health=ConnectionStatus.DISCONNECTED)
+    assert refused(send(client, "post", f"{one(connection)}/refresh")) == (409, "CONNECTION_NOT_ACTIVE")
+    assert erp_server.calls == []
+
+
 # --- bulk -------------------------------------------------------------------------------------------------------------
 
 

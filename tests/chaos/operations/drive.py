@@ -80,8 +80,8 @@ class Driver:
 
     # --- the main thread: what may be wished now ------------------------------------------------------------------
 
-    def advance(self) -> bool:
-        """Hand on what may be wished now. False once everything was wished."""
+    def advance(self) -> None:
+        """Hand on what may be wished now."""
         if self.broken:
             raise self.broken[0]
         states = self._states()
@@ -89,7 +89,6 @@ class Driver:
             self._advance(progress, states)
         while self.fresh and self.todo.qsize() < THREADS:
             self._submit(self.fresh.pop(0))
-        return bool(self.fresh or self.open)
 
     def _states(self) -> dict[UUID, tuple[str, UUID | None]]:
         waiting = [one.wanted[-1].operation_id for one in self.open if one.wanted and not one.is_busy]

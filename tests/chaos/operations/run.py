@@ -63,6 +63,8 @@ LONG = Size(1000, 6.0, (2.5, 6.5), 420.0, ("manage.py", "tick", "--interval", "0
 # A hint that died with its worker is told again after ten seconds instead of sixty.
 SHORT = Size(100, 6.0, (1.5, 4.0), 100.0, ("-m", "tests.chaos.operations.quick_tick"), 3, 20)
 WRITES_SPOILT, READS_SPOILT, FREEZE_SECONDS = 0.28, 0.06, 8.0
+# When this share of the operations was wished, the broker loses everything.
+EMPTY_AT = (0.05, 0.4)
 
 
 @dataclass(frozen=True)
@@ -147,47 +149,22 @@ def _under_fire(connection: Connection, upstream: Upstream, size: Size, seed: in
 
 def _drive(driver: Driver, planner: Planner, havoc: Havoc, size: Size, say: Any) -> None:
     """Until as many operations as planned were wished and all of them have ended, or time is up."""
-    deadline, told_at = time.monotonic() + size.limit_seconds, 0.0
+    deadline, told_at, replaced = time.monotonic() + size.limit_seconds, 0.0, 0
+    empty_at = [int(size.operations * share) for share in EMPTY_AT]
     while time.monotonic() < deadline:
-        is_wishing = driver.advance()
+        for _ in range(driver.dropped - replaced):
+            driver.add(planner.one_more())
+            replaced += 1
+        driver.advance()
         if havoc.broken:
             raise havoc.broken
-        if not is_wishing and (missing := size.operations - len(driver.wanted)) > 0:
-            for _ in range(missing):
-                driver.add(planner.one_more())
+        if empty_at and len(driver.wanted) >= empty_at[0]:
+            empty_at.pop(0)
+            havoc.empty_broker()
         counts = _counts(driver.connection)
         if time.monotonic() - told_at > TELL_SECONDS:
             told_at = time.monotonic()
-            c = type(driver.connection).objects.get(pk=driver.connection.pk)
-            import datetime
-
-            say(
-                f"{len(driver.wanted)} wished, {counts}, {havoc.kills} kills",
-                c.health,
-                c.failures_in_row,
-                c.circuit_open_until,
-                datetime.datetime.now(),
-            )
-            for o in (
-                Operation.objects.filter(connection=driver.connection).exclude(status__in=ENDED)[:3]
-                if len(driver.wanted) >= size.operations
-                else []
-            ):
-                say(
-                    "   ",
-                    o.entity,
-                    o.kind,
-                    o.status,
-                    o.stage,
-                    o.attempts,
-                    o.lookups,
-                    o.troubles,
-                    o.claims_without_progress,
-                    o.due_at.time(),
-                    o.hinted_at and o.hinted_at.time(),
-                    o.lease_until and o.lease_until.time(),
-                    o.error and o.error["code"],
-                )
+            say(f"{len(driver.wanted)} wished, {counts}, {havoc.kills} kills")
         if len(driver.wanted) >= size.operations and set(counts) <= set(ENDED):
             return
         time.sleep(LOOK_SECONDS)
