@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -17,9 +17,10 @@ from integrations.sdk.connector import Connector
 from integrations.sdk.declarations import Resource
 from integrations.sdk.mapping import Compiled, compile_mapping
 from syncs.engine import store
+from syncs.engine.outcomes import now
 from syncs.engine.prepare import Prepared, Preparer
 from syncs.engine.store import Scope
-from syncs.models import Operation, Sync
+from syncs.models import Operation, Record, Sync
 from syncs.packing import packer_for
 from workspaces.choices import EventType
 from workspaces.events import emit_records
@@ -35,6 +36,7 @@ class Seen:
     decoded: Any
     unified: dict[str, Any]
     prepared: Prepared
+    read_at: datetime | None = None  # by the database's clock, before it was asked for
 
     @property
     def status(self) -> str | None:
@@ -63,7 +65,8 @@ class Copier:
 
     def read(self, remote_id: str) -> Seen:
         """Read the object upstream. Errors: NotFoundError when it is gone, NotSupportedError where it cannot be read."""
-        return self.seen(remote_id, self.connector.fetch_one(self.resource, remote_id))
+        read_at = now()
+        return replace(self.seen(remote_id, self.connector.fetch_one(self.resource, remote_id)), read_at=read_at)
 
     def seen(self, remote_id: str, raw: bytes) -> Seen:
         """An object as it came. One that cannot be mapped raises MappingError; it is for the sync to set aside."""
@@ -102,11 +105,12 @@ def stage(seen: Seen) -> None:
 
 
 def write(scope: Scope, seen: Seen, prefix: str, cause: dict[str, Any]) -> None:
-    """Write what was staged, with its event where the unified form changed."""
-    if seen.prepared.rejected:
+    """Write what was staged, with its event where the unified form changed. What was written since the reading is newer."""
+    if seen.prepared.rejected and scope.sync_id != scope.connection_id:
         store.quarantine(scope, seen.prepared.rejected)
-    if not seen.prepared.rows:
+    if not seen.prepared.rows or _is_newer(scope, seen):
         return
+    store.release_quarantine(scope, [row.id for row in seen.prepared.rows])
     written = store.write_staged(scope, None)
     for type_, found in (
         (EventType.RECORD_CREATED, written.created),
@@ -114,6 +118,13 @@ def write(scope: Scope, seen: Seen, prefix: str, cause: dict[str, Any]) -> None:
     ):
         if found:
             emit_records(type_, [f"{prefix}_{hex_id}" for hex_id in found], entity=scope.entity, **cause)
+
+
+def _is_newer(scope: Scope, seen: Seen) -> bool:
+    """Whether a page was written after this object was read; nothing was sent then, or the page would have left it out."""
+    ids_ = [row.id for row in seen.prepared.rows]
+    newer = Record.objects.filter(pk__in=ids_, connection_id=scope.connection_id, written_at__gt=seen.read_at)
+    return seen.read_at is not None and newer.exists()
 
 
 def bury(scope: Scope, record_id: UUID, prefix: str, cause: dict[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from connections.models import Connection
@@ -61,8 +63,9 @@ def retry_operation(operation: Operation, *, by: str) -> Operation:
             troubles=0,
             lookups=0,
             attempts=0,
-            sent_at=None,
-            first_sent_at=None,
+            first_sent_at=None,  # `sent_at` stays: pages asked for before now must still see it
+            mark="",
+            effect="",
             done_at=None,
             error=None,
             job=None,
@@ -79,7 +82,7 @@ def retry_operation(operation: Operation, *, by: str) -> Operation:
 
 def look_again(operation: Operation) -> Operation:
     """Look an unknown outcome up now, or once more after it was given to a person."""
-    with transaction.atomic():
+    with _mark_is_free(), transaction.atomic():
         found = _lock(operation)
         if found.status not in (*REVIEWABLE, OperationStatus.AWAITING_SOURCE) or found.stage == Stage.ENDED:
             raise ConflictError(f"There is nothing to look up: this operation is {found.status}.", code="NOT_UNKNOWN")
@@ -90,6 +93,16 @@ def look_again(operation: Operation) -> Operation:
         hints.hint(TASK, found.pk, queue=QUEUE)
     operation.refresh_from_db()
     return operation
+
+
+@contextmanager
+def _mark_is_free() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise ConflictError(
+            "Another create with the same mark is under way; let it end first.", code="MARK_IN_USE"
+        ) from error
 
 
 def resolve_operation(operation: Operation, *, done: bool, remote_id: str = "", by: str) -> Operation:

@@ -24,7 +24,7 @@ from tests.chaos import processes
 from tests.operating import connect_cmms, due_now, record_of
 from tests.syncing import events_of, run_sync, sync_of
 
-ORDER = "5000003"
+ORDER = "5000001"
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def write(client: Client, method: str, path: str, body: Any = None, **headers: s
 
 
 def found(client: Client, entity: str, **filters: str) -> dict[str, Any]:
-    return client.get(f"/api/v1/{entity}", {"limit": 1, **filters}).json()["data"][0]
+    return client.get(f"/api/v1/{entity}", {"limit": "1", **filters}).json()["data"][0]
 
 
 @pytest.fixture
@@ -135,7 +135,14 @@ def test_order_when_refused_by_the_erp_alone_then_its_words_are_told(client, con
     values = {"lines": [{"id": draft["lines"][0]["id"], "quantity": "9"}]}
     with scope(workspace=connection.workspace_id):
         record = Record.objects.get(remote_id=draft["remote_id"], entity="purchase_order", connection=connection)
-        call = {"method": "POST", "url": "", "headers": {}, "body": None, "purpose": "", "creates": False}
+        call: dict[str, Any] = {
+            "method": "POST",
+            "url": "",
+            "headers": {},
+            "body": None,
+            "purpose": "",
+            "creates": False,
+        }
         operation = Operation(
             workspace_id=connection.workspace_id,
             connection=connection,

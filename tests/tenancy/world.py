@@ -26,7 +26,17 @@ from core.ids import derived_id, namespace_of, new_id
 from core.keys import default_ring
 from integrations.entities import ENTITIES, sample
 from syncs.choices import Mode, RunStatus, Trigger
-from syncs.models import Operation, QuarantinedRecord, Record, RecordDictionary, RunPage, Suspect, Sync, SyncRun
+from syncs.models import (
+    Operation,
+    QuarantinedRecord,
+    Record,
+    RecordDictionary,
+    Reread,
+    RunPage,
+    Suspect,
+    Sync,
+    SyncRun,
+)
 from syncs.packing import Packer
 from syncs.services import ensure_syncs
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
@@ -265,6 +275,10 @@ def _set_aside(place: Place) -> None:
     place.suspects = Suspect.objects.bulk_create(
         Suspect(run=held, record_id=record.pk, remote_id=record.remote_id) for record in suspected
     )
+    held_back = suspected[0]
+    Reread.objects.create(
+        workspace_id=sync.workspace_id, sync=held.sync, record_id=held_back.pk, remote_id=held_back.remote_id
+    )
     RunPage.objects.create(run=held, page_no=1, record_ids=[record.pk for record in suspected])
     RecordDictionary.objects.create(
         id=place.connection.pk.int % 2**31,
@@ -368,6 +382,7 @@ OWNED: dict[type[Model], str] = {
     Record: "workspace",
     RecordDictionary: "workspace",
     QuarantinedRecord: "workspace",
+    Reread: "workspace",
     Suspect: "run__workspace",
     Operation: "workspace",
 }

@@ -25,7 +25,7 @@ NOT_DONE = ["cut", "hang", "server_error", "garbage"]
 
 
 def lose(cmms: Simulator, kind: str, method: str, *, times: int = 1) -> None:
-    seconds = {"seconds": 0.3} if kind.endswith("hang") else {}
+    seconds: dict[str, Any] = {"seconds": 0.3} if kind.endswith("hang") else {}
     cmms.control.add_fault(kind, method, times=times, **seconds)
 
 
