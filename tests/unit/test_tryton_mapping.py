@@ -152,9 +152,11 @@ def test_product_when_mapped_then_prices_supplier_and_stock_are_there(connector:
 def test_party_when_mapped_then_inactive_children_are_left_out(connector: Tryton) -> None:
     vendor = mapped(connector, "vendor", PARTY)
 
-    assert some(vendor, "status", "phone", "tax_id", "payment_terms", "language") == {
+    assert some(vendor, "status", "email", "phone", "website", "tax_id", "payment_terms", "language") == {
         "status": "inactive",
-        "phone": "+1 414 555999",
+        "email": "desk@alder.example",
+        "phone": "+1 414 555000",
+        "website": "https://alder.example",
         "tax_id": "US123456789",
         "payment_terms": "30 days net",
         "language": "en",

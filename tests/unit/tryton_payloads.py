@@ -163,10 +163,6 @@ PARTY: dict[str, Any] = {
     "last_modified_at": at(2026, 9, 7, 3),
     "create_date": at(2025, 11, 10, 5),
     "id": 5,
-    "mobile": "+1 414 555999",
-    "email": "orders@alder-bearings.example",
-    "phone": "",
-    "website": "https://www.alder-bearings.example",
     "supplier_currency.": None,
     "lang.": {"id": 1, "code": "en"},
     "categories.": [],
@@ -190,10 +186,10 @@ PARTY: dict[str, Any] = {
         {"id": 2, "active": 0, "city": "Gone", "invoice": 1, "delivery": 1, "sequence": None},
     ],
     "contact_mechanisms.": [
-        {"name": "Desk", "sequence": None, "type": "email", "active": True, "value": "desk@alder.example", "id": 1},
-        {"name": None, "sequence": None, "type": "phone", "active": 1, "value": "+1 414 555000", "id": 2},
-        {"name": None, "sequence": None, "type": "website", "active": 1, "value": "https://alder.example", "id": 3},
         {"name": None, "sequence": None, "type": "email", "active": False, "value": "old@alder.example", "id": 4},
+        {"name": "Desk", "sequence": None, "type": "email", "active": True, "value": "desk@alder.example", "id": 1},
+        {"name": None, "sequence": None, "type": "mobile", "active": 1, "value": "+1 414 555000", "id": 2},
+        {"name": None, "sequence": None, "type": "website", "active": 1, "value": "https://alder.example", "id": 3},
     ],
 }
 LOCATION: dict[str, Any] = {

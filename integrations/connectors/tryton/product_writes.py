@@ -16,10 +16,7 @@ _IDENTIFIERS = ("ean", "mpn")
 class ProductWriter(ModelWriter):
     """Product variants. A new one comes with a template of its own. The mark is an identifier of no type."""
 
-    child_models: ClassVar = {"identifiers": "product.identifier"}
-
-    def extra_fields(self) -> tuple[str, ...]:
-        return ("template._timestamp",)
+    child_models: ClassVar = {"identifiers": "product.identifier", "template": TEMPLATE}
 
     def found_by(self, mark: str) -> list[Any]:
         return [["identifiers.code", "=", mark]]
@@ -47,12 +44,11 @@ class ProductWriter(ModelWriter):
             own["list_price"] = template.pop("list_price")  # the variant has a price of its own
         if not template:
             return self.write_call(remote_id, own, versions)
-        parent, stamp = referred(before, "template") or 0, (row.get("template") or {}).get("_timestamp")
+        parent = referred(before, "template") or 0
         if self.office.schema.has(TEMPLATE, "purchase_uom") and "default_uom" in template:
             template["purchase_uom"] = template["default_uom"]
         values = {**template, "products": [["write", [remote_id], own]]} if own else template
-        stamps = {**versions, **({f"{TEMPLATE},{parent}": stamp} if stamp else {})}
-        return self.write_call(parent, values, stamps, "Change the template with its product", TEMPLATE)
+        return self.write_call(parent, values, versions, "Change the template with its product", TEMPLATE)
 
     def remote_id(self, call: WriteCall, result: Any) -> str | None:
         """Of the product; the answer names its template."""

@@ -12,10 +12,6 @@ READ = (
     "active",
     "create_date",
     "last_modified_at",
-    "email",
-    "phone",
-    "mobile",
-    "website",
     "lang.code",
     "categories.name",
     "tax_identifier.code",
@@ -46,6 +42,13 @@ READ = (
 # Flags are true and false, on SQLite 1 and 0.
 ACTIVE = {"1": "active", "true": "active", "0": "inactive", "false": "inactive"}
 IS_ACTIVE = "active!=`0` && active!=`false`"
+
+
+def _first(kind: str) -> str:
+    """The first contact mechanism of a kind that is in use; the party's own `email` and the like may show one that is not."""
+    return f"(contact_mechanisms[?{IS_ACTIVE} && type=='{kind}'] | [0].value)"
+
+
 _USES = {
     f"{yes}/{no}": kind
     for on, off in (("1", "0"), ("true", "false"))
@@ -87,9 +90,9 @@ vendors = Resource(
         Field("status", "active", values=ACTIVE),
         Field("remote_status", "active", read_only=True),
         Field("category", "categories[].name", transforms=({"name": "join", "separator": ", "},)),
-        Field("email", "email"),
-        Field("phone", "phone || mobile", write="phone"),
-        Field("website", "website"),
+        Field("email", _first("email"), write="email"),
+        Field("phone", f"{_first('phone')} || {_first('mobile')}", write="phone"),
+        Field("website", _first("website"), write="website"),
         Field("tax_id", "tax_identifier.code", read_only=True),
         Field("currency", "supplier_currency.code", write="supplier_currency"),
         Field("payment_terms", "supplier_payment_term.name", write="supplier_payment_term"),

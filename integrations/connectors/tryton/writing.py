@@ -43,7 +43,8 @@ class ModelWriter:
     """Plans writes on one model. The bodies it is given have Tryton's field names, as the mapping wrote them."""
 
     buttons: ClassVar[Mapping[str, str]] = {}  # action -> method
-    child_models: ClassVar[Mapping[str, str]] = {}  # One2Many fields whose versions are kept too: {field: model}
+    # Fields that lead to what belongs to the object, whose versions count too: {field: model}
+    child_models: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, resource: Resource, office: Office) -> None:
         self.resource, self.model, self.office = resource, resource.path, office
@@ -129,7 +130,7 @@ class ModelWriter:
     # --- versions ---------------------------------------------------------------------------------------------------
 
     def _versions(self, change: Change) -> tuple[dict[str, str], Row]:
-        """The `_timestamp` of the object and its children, and the row they were read with.
+        """The `_timestamp` of the object and of what belongs to it, and the row they were read with.
 
         Errors: ConflictError when they are no longer as they were when `before` was read.
         """
@@ -173,8 +174,9 @@ def made_id(result: Any) -> int:
 
 
 def children(row: Any, name: str) -> list[Row]:
-    """The rows of a One2Many of a plain object."""
+    """The rows of a One2Many of a plain object, or the one of a Many2One."""
     found = row.get(name) if isinstance(row, dict) else None
+    found = [found] if isinstance(found, dict) else found
     return [item for item in found or () if isinstance(item, dict)]
 
 

@@ -31,6 +31,10 @@ READS: dict[str, dict[str, Any]] = {
     "slow_body": {"seconds": 0.5},
 }
 METHODS = ("POST", "PATCH", "DELETE")
+# Purchase orders are read one by one, so that a search for a mark is as many calls as there are new ones: one that fails
+# spoils it, and they would all fail with the share that single reads bear.
+ORDERS, REST = "^/v1/purchaseorders/", "^/v1/(?!purchaseorders/)"
+ORDERS_SHARE = 0.05  # of the share of other reads
 
 
 class Upstream:
@@ -50,14 +54,19 @@ class Upstream:
     def spoil(self, seed: int, *, writes: float, reads: float) -> None:
         """Spoil these shares of all requests, evenly with every kind of fault, the same sequence for the same seed."""
         chance = random.Random(seed)
-        for methods, kinds, share in ((METHODS, WRITES, writes), (("GET",), READS, reads)):
-            for method in methods:
-                for kind, parameters in kinds.items():
-                    fault = {"kind": kind, "match": {"method": method, "path": "/v1"}, **parameters}
-                    # Each is asked in turn: a little more than an even share makes up for those before it.
-                    probability = 1 - (1 - share) ** (1 / len(kinds))
-                    rest = {"probability": probability, "seed": chance.randrange(10**6)}
-                    self.control("POST", "faults", {**fault, **rest})
+        for method in METHODS:
+            self._spoil(chance, method, "/v1", WRITES, writes)
+        self._spoil(chance, "GET", REST, READS, reads)
+        self._spoil(chance, "GET", ORDERS, READS, reads * ORDERS_SHARE)
+
+    def _spoil(
+        self, chance: random.Random, method: str, path: str, kinds: dict[str, dict[str, Any]], share: float
+    ) -> None:
+        # Each kind is asked in turn: a little more than an even share makes up for those before it.
+        probability = 1 - (1 - share) ** (1 / len(kinds))
+        for kind, parameters in kinds.items():
+            rest = {"probability": probability, "seed": chance.randrange(10**6), **parameters}
+            self.control("POST", "faults", {"kind": kind, "match": {"method": method, "path": path}, **rest})
 
     def heal(self) -> None:
         self.control("DELETE", "faults")
