@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,12 +18,51 @@ from core.errors import (
     ValidationFailedError,
 )
 from integrations.connectors.tryton import Tryton
+from integrations.connectors.tryton.encoding import encoded
 from integrations.connectors.tryton.reading import ModelReader, ShapeChangedError
 from integrations.connectors.tryton.shape import Schema, Shape
 from integrations.protocols.jsonrpc import RpcFaultError, RpcRefusedError, RpcWarningError, error_in
 from integrations.protocols.typed_json import moment_of, plain, typed_date, typed_datetime
 from integrations.sdk.pages import Window
+from integrations.sdk.unmapping import CannotSayError
 from tests.unit.tryton_payloads import at, day, decimal
+
+# --- values as they are written -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("amount", Decimal("12.50"), decimal("12.50")),
+        ("decimal", Decimal("1E+2"), decimal("100")),
+        ("quantity", Decimal("2.5"), 2.5),
+        ("date", "2026-01-31", day(2026, 1, 31)),
+        ("datetime", "2026-01-31T00:00:00Z", day(2026, 1, 31)),
+        ("datetime", "2026-01-31T02:00:00+02:00", day(2026, 1, 31)),
+        ("reference", "13", 13),
+        ("text", "13", "13"),
+    ],
+)
+def test_encoded_when_a_value_is_written_then_it_has_trytons_type(kind: str, value: Any, expected: Any) -> None:
+    assert encoded(kind, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("quantity", Decimal("0.10000000000000000001")),
+        ("quantity", Decimal("1E+400")),
+        ("date", "31.1.2026"),
+        ("datetime", "2026-01-31T06:00:00Z"),
+        ("datetime", "soon"),
+        ("reference", "V1000"),
+        ("reference", "99999999999"),
+    ],
+)
+def test_encoded_when_tryton_has_no_such_value_then_it_says_so(kind: str, value: Any) -> None:
+    with pytest.raises(CannotSayError):
+        encoded(kind, value)
+
 
 # --- typed values -------------------------------------------------------------------------------------------------
 

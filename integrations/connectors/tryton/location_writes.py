@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from integrations.connectors.tryton.lookups import wrong
 from integrations.connectors.tryton.writing import Body, ModelWriter, Row, flag
 from integrations.sdk.writes import Change
 
@@ -16,6 +17,8 @@ class LocationWriter(ModelWriter):
 
     def new(self, change: Change, body: Body) -> Body:
         flag(body)
+        if change.values.get("kind") == "other":
+            raise wrong("Tryton has several kinds of location that are all `other` here: make it in Tryton.", "kind")
         if change.mark:
             body["code"] = body.get("code") or change.mark
         return {"type": "storage", **body}

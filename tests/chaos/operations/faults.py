@@ -31,10 +31,10 @@ READS: dict[str, dict[str, Any]] = {
     "slow_body": {"seconds": 0.5},
 }
 METHODS = ("POST", "PATCH", "DELETE")
-# Purchase orders are read one by one, so that a search for a mark is as many calls as there are new ones: one that fails
-# spoils it, and they would all fail with the share that single reads bear.
-ORDERS, REST = "^/v1/purchaseorders/", "^/v1/(?!purchaseorders/)"
-ORDERS_SHARE = 0.05  # of the share of other reads
+# Purchase orders and vendors are read one by one, so that a search is as many calls as there are new ones. One that fails
+# spoils it: with the share that other reads bear, none would come to an end.
+SINGLE, REST = "^/v1/(purchaseorders|vendors)/", "^/v1/(?!(purchaseorders|vendors)/)"
+SINGLE_SHARE = 0.05  # of the share of other reads
 
 
 class Upstream:
@@ -57,7 +57,7 @@ class Upstream:
         for method in METHODS:
             self._spoil(chance, method, "/v1", WRITES, writes)
         self._spoil(chance, "GET", REST, READS, reads)
-        self._spoil(chance, "GET", ORDERS, READS, reads * ORDERS_SHARE)
+        self._spoil(chance, "GET", SINGLE, READS, reads * SINGLE_SHARE)
 
     def _spoil(
         self, chance: random.Random, method: str, path: str, kinds: dict[str, dict[str, Any]], share: float
