@@ -41,7 +41,7 @@ from workspaces.tokens import create_token
 
 ENTITY, PATH, AT_ONCE = "work_order", "/api/v1/work-orders", 4
 CREATES = 4  # every so many writes is a create
-WARM_UP = 8
+WARM_UP = 40  # every child and every thread has done a few
 READY_SECONDS, COPIED_BEFORE = 60.0, 2_000
 
 
@@ -98,11 +98,11 @@ def measure(ground: Ground, *, records: int, writes: int, latency_ms: float) -> 
         token = _token(connection)
         port = started.enter_context(_web(ground))
         for name, command in _commands().items():
-            started.enter_context(running(module_or_manage(command), log=ground.log(name)))
+            started.enter_context(running(manage(command), log=ground.log(name)))
         keeper = started.enter_context(_syncing(sync))
         wait_for("the first records", lambda: keeper.read_count() >= COPIED_BEFORE, seconds=READY_SECONDS)
         client = Client(port, token, _targets(connection, writes + WARM_UP))
-        client.send(WARM_UP, at_once=1)
+        client.send(WARM_UP, at_once=AT_ONCE)
         read_before = keeper.read_count()
         sent = client.send(writes // 2, at_once=1) + client.send(writes - writes // 2, at_once=AT_ONCE)
         read_during = keeper.read_count() - read_before
@@ -166,7 +166,7 @@ def _commands() -> dict[str, list[str]]:
     }
 
 
-def module_or_manage(arguments: Sequence[str]) -> list[str]:
+def manage(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "manage.py", *arguments]
 
 

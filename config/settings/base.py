@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from config.gunicorn_settings import threads as WEB_THREADS  # noqa: F401  a quarter may wait for operations at once
 from config.settings.development_keys import development_key
 from config.settings.environment import read_environment
 from config.settings.theme import UNFOLD  # noqa: F401

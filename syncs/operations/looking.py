@@ -191,7 +191,8 @@ class Lookup:
         return [{"pointer": "", "wished": operation.effect, "found": seen.status}]
 
     def _settle_seconds(self) -> float:
-        declared = self.card.write(self.operation.kind)
+        kind = self.operation.kind
+        declared = self.card.write("update" if kind == OperationKind.ACTION else kind)
         return declared.settle_seconds if declared is not None else DEFAULT_SETTLE_SECONDS
 
     def _unsettled(self, settle_seconds: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,8 +88,8 @@ def refuse_denied(operation: Operation, card: Card, status: str | None) -> None:
     if kind not in _WITH_VALUES:
         return
     errors = [
-        (found, FieldError(pointer(*name.split(".")), _CODES[found.reason], found.detail))
-        for name in named_fields(operation.values)
+        (found, FieldError(pointer(*at), _CODES[found.reason], found.detail))
+        for name, at in named_fields(operation.values)
         if (found := card.field(kind, name, status)) is not None
     ]
     if errors:
@@ -104,15 +104,21 @@ def refuse_operation(operation: Operation, card: Card, status: str | None) -> No
         raise denied(denial, status=status)
 
 
-def named_fields(values: Mapping[str, Any]) -> list[str]:
-    """The fields a body names, custom ones one by one."""
-    names: list[str] = []
-    for name, value in values.items():
-        if name == "custom" and isinstance(value, Mapping):
-            names += [f"custom.{key}" for key in value]
-        else:
-            names.append(name)
-    return names
+def named_fields(
+    values: Mapping[str, Any], name: str = "", at: tuple[str | int, ...] = ()
+) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+    """The fields a body names, with where each stands: `notes`, `custom.colour`, `lines`, `lines.quantity` of each line."""
+    for key, value in values.items():
+        if key in ("id", "_delete") and name:
+            continue
+        dotted, here = f"{name}{key}", (*at, key)
+        if dotted != "custom":
+            yield dotted, here
+        if isinstance(value, list):
+            for place, item in enumerate(value):
+                yield from named_fields(item, f"{dotted}.", (*here, place))
+        elif isinstance(value, Mapping) and not value.keys() & {"id", "remote_id"}:
+            yield from named_fields(value, f"{dotted}.", here)
 
 
 _CODES = {

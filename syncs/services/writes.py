@@ -39,7 +39,7 @@ from syncs.operations.planning import Planned, plan_change, refuse_denied, refus
 from syncs.packing import body_of
 from syncs.services.calling import calls_to, refuse_if_away
 
-FIRST_LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.01, 0.1
+SHORTEST_GAP_SECONDS, LONGEST_GAP_SECONDS, GAP_SHARE = 0.02, 0.1, 0.1
 
 
 @dataclass(frozen=True)
@@ -250,15 +250,15 @@ def dry_run(connection: Connection, wish: Wish) -> Planned:
 def wait_for(operation_id: UUID, seconds: float, *, pause: Callable[[float], object] = time.sleep) -> Operation:
     """The operation once it has ended, or as it stands after so many seconds. Holds no transaction and no lock.
 
-    `pause` sleeps between two looks.
+    `pause` sleeps between two looks: a tenth of the time waited so far, so that little is added to what the system takes.
     """
-    deadline, gap = time.monotonic() + seconds, FIRST_LOOK_SECONDS
+    begun = time.monotonic()
     ended = ("succeeded", "failed", "needs_review")
     while Operation.objects.filter(pk=operation_id).values_list("status", flat=True).get() not in ended:
-        left = deadline - time.monotonic()
-        if left <= 0:
+        waited = time.monotonic() - begun
+        if waited >= seconds:
             break
-        pause(min(gap, left))
-        gap = min(gap * 1.3, LONGEST_LOOK_SECONDS)
+        gap = min(max(waited * GAP_SHARE, SHORTEST_GAP_SECONDS), LONGEST_GAP_SECONDS)
+        pause(min(gap, seconds - waited))
     found: Operation = Operation.objects.select_related("connection").get(pk=operation_id)
     return found
