@@ -33,8 +33,10 @@ test: setup ## All tests, or one part: SUITE=unit, contract, chaos, tenancy or b
 	@.ci/tests $(SUITE)
 
 .PHONY: chaos
-chaos: setup ## The tests that kill, freeze and cut real processes
-	@.ci/tests chaos
+chaos: setup ## The tests that kill, freeze and cut real processes; SUITE=operations: 1,000 writes while workers die
+	@$(if $(SUITE),$(or $(CHAOS_$(SUITE)),$(error There is no chaos suite $(SUITE): leave SUITE out, or operations)),.ci/tests chaos)
+
+CHAOS_operations = $(EPHEMERAL) $(BIN)/python -m tests.chaos.operations.run
 
 .PHONY: check
 check: static test ## All of CI: static checks, then all tests
@@ -54,8 +56,10 @@ schema: setup ## Renew docs/openapi.json
 	@$(call write_schema,$(SCHEMA))
 
 .PHONY: bench
-bench: setup ## Measure speed beside a plain script and plain Django; RECORDS=100000
-	@RECORDS=$(RECORDS) $(BIN)/python -m benchmarks.run
+bench: setup ## Measure speed beside a plain script and plain Django; RECORDS=100000; SUITE=operations: writes meanwhile
+	@RECORDS=$(RECORDS) $(if $(SUITE),$(or $(BENCH_$(SUITE)),$(error There is no benchmark $(SUITE): leave SUITE out, or operations)),$(BIN)/python -m benchmarks.run)
+
+BENCH_operations = $(BIN)/python -m benchmarks.operations
 
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 .PHONY: lock

@@ -39,6 +39,8 @@ from integrations.sdk.writes import WriteCall
 MESSAGE_LENGTH = 500
 # After so long a call is over in the server too (it ends requests after 60 s), whatever became of its answer.
 SETTLE_SECONDS = 65.0
+# What a proxy answers when the server took too long: with Retry-After it would count as surely not done.
+_PERHAPS_DONE = frozenset({408, 503})
 # Methods of models, wizards and reports; never those of the server itself, which sign in and manage databases.
 _MODEL = "model."
 _CALLABLE = re.compile(r"(model|wizard|report)(\.[a-z0-9_]+)+\.[A-Za-z0-9_]+")
@@ -132,6 +134,9 @@ class JsonRpcConnector(Connector):
             response = self._write_once(planned, self._signed_in(), not_after)
         if response.status == 401:
             self._session = None
+        if response.status in _PERHAPS_DONE:
+            detail = f"Something in front of the system ended the call ({response.status}); it may have been done."
+            raise TransientError(detail, source=SourceAnswer(status=response.status))
         try:
             return self._result(response)
         except RpcFaultError as error:

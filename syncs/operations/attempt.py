@@ -137,13 +137,12 @@ class Attempt:
             raise ConflictError("The connection is disconnected.", code="CONNECTION_NOT_ACTIVE")
         if held.health == ConnectionStatus.NEEDS_REAUTH:
             raise AuthError("The customer must sign in again before anything can be written.", code="NEEDS_REAUTH")
+        error = TransientError("The system does not answer; it is tried again by itself.", code="UPSTREAM_UNAVAILABLE")
+        if nothing_sent:
+            late = TransientError("It could not be sent in time: nothing was done.", code="NOT_SENT_IN_TIME")
+            self._give_up_when_late(late if held.circuit_open_until is None else error)
         if held.circuit_open_until is not None and not let_probe_through(held.pk, held.workspace_id):
             held.refresh_from_db()
-            error = TransientError(
-                "The system does not answer; it is tried again by itself.", code="UPSTREAM_UNAVAILABLE"
-            )
-            if nothing_sent:
-                self._give_up_when_late(error)
             seconds = (held.circuit_open_until - now()).total_seconds() if held.circuit_open_until else 1.0
             raise Later(self._resting(), max(1.0, seconds), error=error)
 
@@ -163,6 +162,7 @@ class Attempt:
             except MappingError as error:
                 raise BugError(f"The object cannot be mapped as it is now: {error}", code="MAPPING_FAILED") from error
             record_success(self.held.pk, self.held.workspace_id)
+            self.lease.renew()  # planning may look things up there
         try:
             planned = plan_change(operation, tools.card, tools.connector, before)
         except (TransientError, RateLimitedError):
@@ -236,18 +236,20 @@ class Attempt:
             if verdict.applied:
                 self._adopt(verdict)
                 return
-        raise _Ended(Ending(OperationStatus.FAILED, error, seen=self._as_it_is(tools)))
+        raise _Ended(self._failed(error, tools))
 
-    def _as_it_is(self, tools: Tools) -> Seen | None:
-        """The object after a refusal, so that the copy shows what the refusal was about; None where it cannot be read."""
-        if not self.operation.remote_id:
-            return None
-        try:
-            self._before_call(tools)
-            return tools.copier.read(self.operation.remote_id)
-        except (LineshaftError, MappingError, Later) as error:
-            log.info("not_read_after_refusal", error=str(error))
-            return None
+    def _failed(self, error: LineshaftError | None, tools: Tools) -> Ending:
+        """A refusal, with the object as it is after it, so that the copy shows what it was about, where it can be read."""
+        seen, gone = None, False
+        if self.operation.remote_id:
+            try:
+                self._before_call(tools)
+                seen = tools.copier.read(self.operation.remote_id)
+            except NotFoundError:
+                gone = True
+            except (LineshaftError, MappingError, Later) as trouble:
+                log.info("not_read_after_refusal", error=str(trouble))
+        return Ending(OperationStatus.FAILED, error, seen=seen, gone=gone)
 
     # --- looking up -----------------------------------------------------------------------------------------------
 
@@ -298,7 +300,7 @@ class Attempt:
             outcomes.answered(self.lease, operation, remote_id=state.remote_id or operation.remote_id or None, job=None)
             return
         if state.state == "failed":
-            raise _Ended(Ending(OperationStatus.FAILED, state.error, seen=self._as_it_is(tools)))
+            raise _Ended(self._failed(state.error, tools))
         left = (operation.job_deadline_at - now()).total_seconds() if operation.job_deadline_at else 0.0
         lookups = operation.lookups + 1
         if left > 0:
@@ -364,14 +366,17 @@ class Attempt:
         return self.operation.give_up_at is not None and now() > self.operation.give_up_at
 
     def _is_long_unknown(self) -> bool:
-        sent = self.operation.sent_at
-        return sent is not None and (now() - sent).total_seconds() > settings.OPERATION_LOOKUP_SECONDS
+        operation = self.operation
+        since = operation.job_deadline_at if operation.stage == Stage.ACCEPTED else operation.sent_at
+        return since is not None and (now() - since).total_seconds() > settings.OPERATION_LOOKUP_SECONDS
 
     def _give_up_when_late(self, error: LineshaftError) -> None:
         if self._is_late():
             raise _Ended(Ending(OperationStatus.FAILED, error))
 
     def _poisoned(self) -> Ending:
+        if self.operation.stage == Stage.APPLIED:  # done there; the next sync reads it
+            return Ending(OperationStatus.SUCCEEDED, effect=self.operation.effect)
         error = BugError(
             "The operation was taken up five times and got nowhere: its worker was killed or stopped each time.",
             code="NO_PROGRESS",

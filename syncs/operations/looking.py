@@ -23,6 +23,8 @@ from syncs.operations.errors import UndecidedError
 CLOCK_SLACK = timedelta(minutes=5)
 MOST_PAGES, MOST_CANDIDATES = 5, 10
 DEFAULT_SETTLE_SECONDS = 20.0
+# Unified statuses that a delete by status ends in.
+_ENDS_AS = {"cancel": ("cancelled",), "deactivate": ("inactive", "retired", "blocked")}
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,12 @@ class Lookup:
         declared = self.card.write("create")
         if declared is None or declared.resolve != "mark":
             return self._review("This system cannot be searched for what was made; a person must say whether it was.")
+        left = self._unsettled(declared.settle_seconds)  # before the search: what it saw is as old as its beginning
         found = self._marked()
         if len(found) == 1 and (not self._is_callers_mark() or self._holds_all(found[0])):
             return Verdict(applied=True, remote_id=found[0])
         if found:
             return self._review("Several objects, or one made by somebody else, carry the mark.", found)
-        left = self._unsettled(declared.settle_seconds)
         if left <= 0 and (alike := self._candidates(())):
             # A system may have dropped the mark (a custom field nobody made there): then only a person can tell.
             why = "Nothing carries the mark, but there are objects made since that hold the same."
@@ -100,8 +102,13 @@ class Lookup:
         return not self.operation.mark.startswith("lsh-")
 
     def _holds_all(self, remote_id: str) -> bool:
+        """Whether the object can be ours: made since then, with everything that was wished."""
         self.before_call()
-        return not self.not_applied(self.copier.read(remote_id))
+        seen = self.copier.read(remote_id)
+        made = next((row.remote_created_at for row in seen.prepared.rows), None)
+        if self._is_known(remote_id) or (made is not None and datetime.fromisoformat(made) < self._since()):
+            return False
+        return not self.not_applied(seen)
 
     def _review(self, why: str, found: Sequence[str] = ()) -> Verdict:
         return Verdict(must_review=True, error=_unknown(why), candidates=self._candidates(found))
@@ -144,6 +151,7 @@ class Lookup:
 
     def _changed(self, resending: bool) -> Verdict:
         operation = self.operation
+        left = self._unsettled(self._settle_seconds())  # before the reading: what it tells is as old as its beginning
         self.before_call()
         try:
             seen = self.copier.read(operation.remote_id)
@@ -151,16 +159,18 @@ class Lookup:
             if operation.kind == OperationKind.DELETE:
                 return Verdict(applied=True, all_calls=True)
             return Verdict(gone=True)
-        except NotSupportedError:
-            return self._review("This system cannot be asked for the object again.")
+        except (NotSupportedError, MappingError):
+            return Verdict(must_review=True, error=_unknown("The object cannot be read again, or not understood."))
         if self._is_done(seen):
             return Verdict(applied=True, all_calls=True, seen=seen)
         if not resending:
             return Verdict(seen=seen)
         call = operation.calls[operation.call_no]
-        left = self._unsettled(self._settle_seconds())
         if left > 0:
             return Verdict(wait_seconds=left, seen=seen)
+        if operation.kind != OperationKind.UPDATE and self._moved_on(seen):
+            why = f"It is {seen.status} now: whether it was done before that cannot be seen, and it cannot be done now."
+            return Verdict(must_review=True, error=_unknown(why), seen=seen)
         if not call["repeatable"]:
             error = UndecidedError("The request was sent, its answer was lost, and sending it again could do it twice.")
             return Verdict(must_review=True, error=error, seen=seen)
@@ -172,9 +182,20 @@ class Lookup:
             action = self.card.resource.action(operation.action)
             return action is not None and seen.status in action.to_status
         if operation.kind == OperationKind.DELETE:
-            was = (operation.before or {}).get("remote_status")
-            return operation.effect in ("cancel", "deactivate") and seen.status != was
+            ends = _ENDS_AS.get(operation.effect, ())
+            if seen.unified.get("status") in (None, "unknown"):  # the mapping does not tell: any other status must do
+                return bool(ends) and seen.status != (operation.before or {}).get("remote_status")
+            return seen.unified["status"] in ends
         return not self.not_applied(seen)
+
+    def _moved_on(self, seen: Seen) -> bool:
+        """Whether the status it has now forbids what was asked for in another."""
+        operation = self.operation
+        if operation.kind == OperationKind.ACTION:
+            denial = self.card.action(operation.action, seen.status)
+        else:
+            denial = self.card.operation(operation.kind, seen.status)
+        return denial is not None and denial.reason == "status"
 
     def not_applied(self, seen: Seen) -> list[dict[str, Any]]:
         """What was wished and is not there."""

@@ -32,6 +32,7 @@ QUEUE = "operations"
 # What a session ends with: nothing can be written then.
 DATABASE_LOST = (OperationalError, InterfaceError, InternalError)
 RESEND_SECONDS = (1.0, 3.0, 10.0, 30.0, 60.0)
+UNDER_WAY = (Stage.SENDING, Stage.ACCEPTED, Stage.APPLIED)
 LOOKUP_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 JOB_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _SENDING = f"""UPDATE syncs_operation SET stage = 'sending', attempts = attempts + 1,
@@ -199,13 +200,21 @@ def hint_next(record_id: UUID | None, but: UUID) -> None:
 
 
 def has_earlier(operation: Operation) -> bool:
-    """Whether an operation on the same record that came before has not ended: they take turns in order."""
+    """Whether an operation on the same record that came before has not ended: they take turns in order.
+
+    One that is under way there goes on first, though it came later: what failed and is tried again keeps its time.
+    """
     if operation.record_id is None:
         return False
     earlier: bool = (
         Operation.objects.filter(record_id=operation.record_id, status__in=UNFINISHED)
         .exclude(pk=operation.pk)
-        .filter(Q(created_at__lt=operation.created_at) | Q(created_at=operation.created_at, pk__lt=operation.pk))
+        .filter(
+            Q(created_at__lt=operation.created_at)
+            | Q(created_at=operation.created_at, pk__lt=operation.pk)
+            | Q(stage__in=UNDER_WAY)
+            | Q(call_no__gt=0)
+        )
         .exists()
     )
     return earlier

@@ -120,6 +120,8 @@ def resolve_operation(operation: Operation, *, done: bool, remote_id: str = "", 
         remote_id = remote_id or operation.remote_id
         if not remote_id:
             _refuse_id("Say which object it made: its id in the system.")
+        if operation.kind != OperationKind.CREATE and remote_id != operation.remote_id:
+            _refuse_id("It was about another object; only of a create is there one to name.")
         seen, gone = _read_for(operation, remote_id)
     error = None if done else BusinessRuleError("A person found that it was not done.", code="NOT_DONE")
     status = OperationStatus.SUCCEEDED if done else OperationStatus.FAILED

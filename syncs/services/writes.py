@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db import connection as database
 
 from connections.models import Connection
 from connections.services import Card, card_of, validate_body
@@ -87,8 +88,9 @@ def request_operation(connection: Connection, wish: Wish) -> Wanted:
     operation = _checked(connection, wish)
     try:
         with transaction.atomic():
-            operation.give_up_at = now() + timedelta(seconds=settings.OPERATION_SEND_SECONDS)
-            operation.hinted_at = now()
+            at = _turn(operation.record_id)
+            operation.created_at = operation.due_at = operation.hinted_at = at
+            operation.give_up_at = at + timedelta(seconds=settings.OPERATION_SEND_SECONDS)
             operation.save(force_insert=True)
             hints.hint(TASK, operation.pk, queue=QUEUE)
     except IntegrityError as error:
@@ -96,6 +98,21 @@ def request_operation(connection: Connection, wish: Wish) -> Wanted:
             return known
         raise ConflictError("An operation with the same mark is under way.", code="MARK_IN_USE") from error
     return Wanted(operation, is_new=True)
+
+
+# The lock is taken before the clock is read: of two on one record the later time is committed later.
+_TURN = """WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended(%s, 0)))
+SELECT clock_timestamp() FROM turn"""
+
+
+def _turn(record_id: UUID | None) -> datetime:
+    """The time of a new operation. Those on one record get theirs one after the other and are seen in that order by
+    everybody, so that none is passed by another whose row was there first. Held until the transaction ends."""
+    if record_id is None:
+        return now()
+    with database.cursor() as cursor:
+        cursor.execute(_TURN, [str(record_id)])
+        return cursor.fetchone()[0]  # type: ignore[no-any-return]
 
 
 def _by_key(connection: Connection, wish: Wish) -> Wanted | None:

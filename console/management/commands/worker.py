@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from console.alive import alive_step
 from console.management.checkup import QUEUES
+
+# A sync may take minutes, a write has somebody waiting: where both want the same processor, the write goes first.
+SYNC_NICENESS = 10
 
 
 class Command(BaseCommand):
@@ -31,6 +35,8 @@ class Command(BaseCommand):
         if not settings.PRODUCTION:
             # A demo may well run as root; that our tasks carry ids only is what makes it harmless.
             warnings.filterwarnings("ignore", category=SecurityWarning)
+        if options["queue"] == "sync":
+            os.nice(SYNC_NICENESS)
         queue = settings.REDIS_PREFIX + options["queue"]
         arguments = ["--queues", queue, "--hostname", f"{queue}@%h", "--concurrency", str(options["concurrency"])]
         # Workers tell each other nothing: rows and hints are all they share.
