@@ -64,7 +64,7 @@ def worked(operation: Operation, *, rounds: int = 1) -> Operation:
 
 def due_now(operation: Operation, *, settled: bool = False) -> None:
     """Its time has come; with `settled` it was sent so long ago that "it is not there" counts."""
-    back = "sent_at = sent_at - interval '1 hour', " if settled else ""
+    back = "sent_at = sent_at - interval '1 hour', lost_at = lost_at - interval '1 hour', " if settled else ""
     with database.cursor() as cursor:
         cursor.execute(
             f"UPDATE syncs_operation SET {back}due_at = clock_timestamp() - interval '1 second' WHERE id = %s",

@@ -63,6 +63,7 @@ class Operation(LeasedWork):
     troubles = models.PositiveSmallIntegerField(default=0, help_text="Transient failures in a row.")
     lookups = models.PositiveSmallIntegerField(default=0, help_text="How often an unknown outcome was looked up.")
     sent_at = models.DateTimeField(null=True, blank=True, help_text="When the latest request was about to be sent.")
+    lost_at = models.DateTimeField(null=True, blank=True, help_text="When waiting for its answer ended without one.")
     first_sent_at = models.DateTimeField(null=True, blank=True)
     done_at = models.DateTimeField(null=True, blank=True, help_text="When its outcome was stored.")
     give_up_at = models.DateTimeField(null=True, blank=True, help_text="Nothing new is sent after this time.")

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import structlog
 from django.conf import settings
 from django.db import IntegrityError
+from django.db.models.functions import Now
 
 from connections.choices import ConnectionStatus
 from connections.services import (
@@ -223,7 +224,7 @@ class Attempt:
             record_trouble(self.held.pk, self.held.workspace_id, error, opened_at=self.opened_at)
         if not outcomes.is_settled(error):
             log.info("outcome_unknown", code=error.code)
-            raise Later(OperationStatus.UNKNOWN, LOOKUP_SECONDS[0], error=error, lookups=0)
+            raise Later(OperationStatus.UNKNOWN, LOOKUP_SECONDS[0], error=error, lookups=0, lost_at=Now())
         if isinstance(error, (RateLimitedError, TransientError)):
             self._give_up_when_late(error)
             seconds = max(error.retry_after or 0.0, gap(RESEND_SECONDS, operation.troubles))

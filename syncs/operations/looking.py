@@ -218,7 +218,7 @@ class Lookup:
 
     def _unsettled(self, settle_seconds: float) -> float:
         """Seconds until "it is not there" counts."""
-        sent = self.operation.sent_at
+        sent = self.operation.lost_at or self.operation.sent_at
         return max(0.0, settle_seconds - (now() - sent).total_seconds()) if sent is not None else 0.0
 
 

@@ -36,7 +36,7 @@ UNDER_WAY = (Stage.SENDING, Stage.ACCEPTED, Stage.APPLIED)
 LOOKUP_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 JOB_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _SENDING = f"""UPDATE syncs_operation SET stage = 'sending', attempts = attempts + 1,
-    sent_at = clock_timestamp(), first_sent_at = coalesce(first_sent_at, clock_timestamp()),
+    sent_at = clock_timestamp(), lost_at = NULL, first_sent_at = coalesce(first_sent_at, clock_timestamp()),
     lease_until = clock_timestamp() + %s * interval '1 second'
     WHERE {Lease.HELD}"""  # noqa: S608 (our own text)
 

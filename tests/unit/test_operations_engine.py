@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection as database
 from django_scopes import scope
 
 from connections.models import Connection
@@ -59,6 +60,21 @@ def test_create_when_done_and_the_answer_is_lost_then_it_is_found_and_not_sent_a
 
     assert operation.status == "succeeded" and operation.attempts == 1
     assert len(named(cmms, "workorders", "title", "Once only")) == 1
+
+
+def test_create_when_waiting_for_the_answer_took_long_then_it_settles_from_then_on(
+    plant: Connection, cmms: Simulator
+) -> None:
+    lose(cmms, "hang", "POST")
+    operation = worked(wanted(plant, "work_order", CREATE, {"title": "Slow answer"}))
+    with database.cursor() as cursor:  # as if the call had hung for an hour before it was given up, a moment ago
+        cursor.execute(
+            "UPDATE syncs_operation SET sent_at = sent_at - interval '1 hour' WHERE id = %s", [operation.pk]
+        )
+    due_now(operation)
+    worked(operation)
+
+    assert (operation.status, operation.attempts) == ("unknown", 1)
 
 
 @pytest.mark.parametrize("kind", NOT_DONE)
