@@ -10,10 +10,10 @@ from django.db import connection as database
 from django.db import connections as databases
 
 from connections.models import Connection
+from core import hints
 from integrations.simulators.kit.server import Simulator
 from syncs.models import Operation
 from syncs.operations.execute import execute_operation
-from syncs.services import writes
 from tests.chaos import processes
 from tests.chaos.operating import ORDER, chaos_plant, cmms, last_entry, object_of, reload  # noqa: F401
 from tests.operating import UPDATE, due_now, wanted
@@ -47,7 +47,7 @@ def test_updates_when_the_first_is_stored_late_then_the_second_comes_after_it(
 ) -> None:
     """The first has its place in the order and is not committed yet: nobody can see it, and nobody may pass it."""
     since, stored, go_on = last_entry(cmms), threading.Event(), threading.Event()
-    original = writes.hints.hint
+    original = hints.hint
 
     def slow(*args: Any, **kwargs: Any) -> None:
         if threading.current_thread() is first:
@@ -55,7 +55,7 @@ def test_updates_when_the_first_is_stored_late_then_the_second_comes_after_it(
             go_on.wait(20)
         original(*args, **kwargs)
 
-    monkeypatch.setattr(writes.hints, "hint", slow)
+    monkeypatch.setattr(hints, "hint", slow)
     first, second = Asking(chaos_plant, "First"), Asking(chaos_plant, "Second")
     first.start()
     assert stored.wait(20)

@@ -60,6 +60,7 @@ NO_SCOPE = {
     "core.leases.oldest_due_seconds": "one number over the whole installation, for the operator's health check",
     "core.leases.take_due_for_hint": "the tick serves all workspaces; it answers ids, which name nothing to anybody",
     "syncs.engine.outcomes.now": "asks the database's clock",
+    "syncs.services.writes._turn": "asks the database's clock, behind a lock on no row",
     "syncs.engine.store.make_staging": "makes this session's empty table",
     "syncs.engine.store.stage": "fills this session's own table, which write_staged moves into one scope",
     "syncs.engine.store.unstage": "takes rows out of this session's own table",
