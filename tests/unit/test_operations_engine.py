@@ -68,9 +68,7 @@ def test_create_when_waiting_for_the_answer_took_long_then_it_settles_from_then_
     lose(cmms, "hang", "POST")
     operation = worked(wanted(plant, "work_order", CREATE, {"title": "Slow answer"}))
     with database.cursor() as cursor:  # as if the call had hung for an hour before it was given up, a moment ago
-        cursor.execute(
-            "UPDATE syncs_operation SET sent_at = sent_at - interval '1 hour' WHERE id = %s", [operation.pk]
-        )
+        cursor.execute("UPDATE syncs_operation SET sent_at = sent_at - interval '1 hour' WHERE id = %s", [operation.pk])
     due_now(operation)
     worked(operation)
 
