@@ -32,7 +32,7 @@ class RestMarks(RestReads):
         wanted = str(change.values.get(write.mark_field) or change.mark)
         window = Window(since - SEARCH_MARGIN if resource.changes else None, self.now())
         stop_at, position = time.monotonic() + self.call_seconds, None
-        made_before = _MadeBefore(resource, since)
+        made_before = _MadeBefore(resource, since - SEARCH_MARGIN)
         found: list[str] = []
         for _ in range(MOST_PAGES_SEARCHED):
             page = self.list_page(resource, window, position)
