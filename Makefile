@@ -65,6 +65,7 @@ UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-e
 .PHONY: lock
 lock: setup ## Renew requirements/*.txt (pass UPGRADE=--upgrade for newer versions)
 	$(UV_COMPILE) $(UPGRADE) pyproject.toml -o requirements/base.txt
+	$(UV_COMPILE) $(UPGRADE) pyproject.toml --all-extras -c requirements/base.txt -o requirements/stores.txt
 	$(UV_COMPILE) $(UPGRADE) pyproject.toml --group dev -c requirements/base.txt -o requirements/dev.txt
 	$(UV_COMPILE) $(UPGRADE) requirements/tryton.in -o requirements/tryton.txt
 

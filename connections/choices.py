@@ -35,3 +35,31 @@ class OverriddenOperation(models.TextChoices):
     UPDATE = "update", "Update"
     DELETE = "delete", "Delete"
     ACTION = "action", "Action"
+
+
+class Access(models.TextChoices):
+    """What a customer lets us do with an entity."""
+
+    READ = "read", "Read"
+    READ_WRITE = "read_write", "Read and write"
+
+
+class LinkStatus(models.TextChoices):
+    """Where a link session stands. One that is open beyond its time is shown as expired."""
+
+    OPEN = "open", "Open"
+    STARTED = "started", "Started"
+    FINISHED = "finished", "Finished"
+    EXCHANGED = "exchanged", "Exchanged"
+    CANCELLED = "cancelled", "Cancelled"
+    EXPIRED = "expired", "Expired"
+
+
+LINK_BADGES = {
+    LinkStatus.OPEN: "info",
+    LinkStatus.STARTED: "info",
+    LinkStatus.FINISHED: "success",
+    LinkStatus.EXCHANGED: "success",
+    LinkStatus.CANCELLED: "",
+    LinkStatus.EXPIRED: "warning",
+}

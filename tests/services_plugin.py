@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
 
 import pytest
 
 _lease = None
+
+# Started in the background by a shell, this process and all its children would ignore what Ctrl-C sends.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _prepare() -> None:

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 
 from core import ids
 from core.api_errors import ForbiddenError
+from core.callers import address_of
 from workspaces import tokens
 from workspaces.models import ApiToken
 
@@ -50,18 +51,6 @@ class TokenAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="lineshaft"'
-
-
-def address_of(request: Request) -> str | None:
-    """The caller's IP address. Behind N proxies of the operator it is the Nth entry of X-Forwarded-For from the right.
-
-    What stands further left was written by the caller and proves nothing.
-    """
-    proxies = int(getattr(settings, "TRUSTED_PROXY_COUNT", 0))
-    if not proxies:
-        return request.META.get("REMOTE_ADDR") or None
-    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
-    return hops[-proxies] or None if len(hops) >= proxies else None
 
 
 def _is_foreign_browser(request: Request) -> bool:

@@ -35,7 +35,8 @@ TOKEN_BADGES = {TokenStatus.ACTIVE: "success", TokenStatus.EXPIRED: "warning", T
 class Scope(models.TextChoices):
     """What a token may do. `write` of an area includes its `read`."""
 
-    SYSTEMS_READ = "systems:read", "See the catalogue of systems"
+    SYSTEMS_READ = "systems:read", "See the catalogue of systems and their settings"
+    SYSTEMS_WRITE = "systems:write", "Change the settings of systems, such as OAuth clients"
     CONNECTIONS_READ = "connections:read", "See connections, their health and mappings"
     CONNECTIONS_WRITE = "connections:write", "Create and change connections and mappings"
     SYNCS_READ = "syncs:read", "See sync status, runs and errors"
@@ -45,7 +46,8 @@ class Scope(models.TextChoices):
     OPERATIONS_READ = "operations:read", "See operations and their calls"
     OPERATIONS_WRITE = "operations:write", "Retry and resolve operations"
     EVENTS_READ = "events:read", "Read the event feed"
-    TOKENS_WRITE = "tokens:write", "Create and revoke tokens"
+    TOKENS_WRITE = "tokens:write", "Create, rotate and revoke tokens"
+    AUDIT_READ = "audit:read", "Read and export the audit log"
     PASSTHROUGH_READ = "passthrough:read", "Raw calls to the systems that read"
     PASSTHROUGH_WRITE = "passthrough:write", "Raw calls to the systems that may change anything there"
 
@@ -72,3 +74,24 @@ class EventType(models.TextChoices):
     RECORD_CREATED = "record.created", "Records are new in the copy"
     RECORD_UPDATED = "record.updated", "Records changed or came back"
     RECORD_DELETED = "record.deleted", "Records are gone at the source"
+
+
+class ActorKind(models.TextChoices):
+    """What kind of somebody did it."""
+
+    PERSON = "person", "Person"
+    TOKEN = "token", "Token"
+    CUSTOMER = "customer", "Customer on a connect page"
+    COMMAND = "command", "Command"
+    PLATFORM = "platform", "The platform itself"
+
+
+class AuditOutcome(models.TextChoices):
+    """How it ended."""
+
+    DONE = "done", "Done"
+    REFUSED = "refused", "Refused"
+    FAILED = "failed", "Failed"
+
+
+AUDIT_BADGES = {AuditOutcome.DONE: "success", AuditOutcome.REFUSED: "warning", AuditOutcome.FAILED: "danger"}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
 from django_scopes import scope, scopes_disabled
 
+from workspaces.audit import acting, actor_of
+from workspaces.choices import ActorKind
 from workspaces.models import Membership
 
 
@@ -22,11 +25,16 @@ class ScopeMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info.startswith("/api/") or not request.user.is_authenticated:
             return self.get_response(request)
-        if request.user.is_superuser:
+        with acting(actor_of(request, ActorKind.PERSON, str(request.user))):
+            return self._answer(request)
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        user: Any = request.user
+        if user.is_superuser:
             with scopes_disabled():
                 return self.get_response(request)
         with scopes_disabled():
-            roles = dict(Membership.objects.filter(user=request.user).values_list("workspace_id", "role"))
+            roles = dict(Membership.objects.filter(user=user).values_list("workspace_id", "role"))
         request.workspace_roles = roles  # type: ignore[attr-defined]  # core.admin decides by them
         with scope(workspace=list(roles)):
             return self.get_response(request)

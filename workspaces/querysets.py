@@ -35,3 +35,11 @@ class EventQuerySet(models.QuerySet[Any]):
     def after(self, position: int) -> EventQuerySet:
         """Later than a position, in commit order."""
         return self.filter(position__gt=position).order_by("position")
+
+
+class AuditQuerySet(models.QuerySet[Any]):
+    """Selections of audit events."""
+
+    def about(self, object_id: str) -> AuditQuerySet:
+        """Those of one object, by the id the API shows."""
+        return self.filter(object_id=object_id)

@@ -15,7 +15,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from core.parameters import check_query_parameters
-from workspaces.choices import Scope
+from workspaces.audit import acting, actor_of
+from workspaces.choices import ActorKind, Scope
 from workspaces.models import ApiToken, Workspace
 
 
@@ -66,6 +67,8 @@ class ApiView(APIView):
     def perform_authentication(self, request: Request) -> None:
         super().perform_authentication(request)
         if isinstance(request.auth, ApiToken):
+            actor = actor_of(request, ActorKind.TOKEN, str(request.user), request.auth.pk)
+            self._entered.enter_context(acting(actor))
             self._entered.enter_context(scope(workspace=request.auth.workspace_id))
 
     def check_permissions(self, request: Request) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connections.models import Connection, Credential
-from core.keys import default_ring
+from workspaces.secrets import seal
 
 
 def stored_names(connection: Connection) -> frozenset[str]:
@@ -23,5 +23,5 @@ def store_secrets(connection: Connection, secrets: Mapping[str, str | None]) -> 
                 row.delete()
             continue
         row = row or Credential(workspace_id=connection.workspace_id, connection_id=connection.pk, name=name)
-        row.ciphertext = default_ring().encrypt(clear, bound_to=row.bound_to)
+        seal(row, clear)
         row.save()

@@ -11,12 +11,11 @@ from django.conf import settings
 from django_scopes import scope
 
 from connections.models import Connection, Credential
-from core.encryption import DecryptionError, KeyRingError
 from core.errors import ConfigError, NotFoundError
 from core.http import CallRecord, Door, TlsOptions, connection_policy
-from core.keys import default_ring
 from integrations.registry import get_connector
 from integrations.sdk.connector import Connector, ConnectorSettings
+from workspaces.secrets import open_secret
 
 TLS_CLIENT_KEY = "tls_client_key"
 """The credential that holds the private key of the connection's client certificate."""
@@ -35,7 +34,7 @@ def open_connector(
     """
     kind = connector_of(connection)
     current, credentials = _read(connection)
-    secrets = {credential.name: _decrypt(credential) for credential in credentials}
+    secrets = {credential.name: open_secret(credential) for credential in credentials}
     client_key = secrets.pop(TLS_CLIENT_KEY, None)
     given = ConnectorSettings(
         config=_complete(kind, current.config, secrets),
@@ -70,13 +69,6 @@ def _read(connection: Connection) -> tuple[Connection, list[Credential]]:
         credentials = list(Credential.objects.filter(connection_id=connection.pk).select_related("connection"))
         current = credentials[0].connection if credentials else Connection.objects.get(pk=connection.pk)
     return current, credentials
-
-
-def _decrypt(credential: Credential) -> str:
-    try:
-        return default_ring().decrypt(credential.ciphertext, bound_to=credential.bound_to).decode()
-    except (DecryptionError, KeyRingError) as error:
-        raise ConfigError(f"The secret {credential.name} cannot be read: {error.detail}", code="KEY_MISSING") from error
 
 
 def _complete(kind: type[Connector], config: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:

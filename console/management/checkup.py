@@ -22,9 +22,11 @@ from django_scopes import scopes_disabled
 from connections.models import Credential
 from core.checks import MIN_PEPPER_CHARACTERS
 from core.encryption import DecryptionError, KeyRingError
+from core.errors import ConfigError
 from core.keys import default_ring
 from core.leases import LeasedWork, oldest_due_seconds
 from core.models import TickBeat
+from workspaces.secrets import open_secret
 
 Status = Literal["ok", "warn", "fail"]
 MIN_POSTGRESQL = 15
@@ -176,8 +178,8 @@ def _stored_secrets() -> Iterator[Finding]:
 
 def _opens(credential: Credential) -> bool:
     try:
-        default_ring().decrypt(credential.ciphertext, bound_to=credential.bound_to)
-    except (DecryptionError, KeyRingError):
+        open_secret(credential)
+    except ConfigError:
         return False
     return True
 

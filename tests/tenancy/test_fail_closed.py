@@ -12,7 +12,7 @@ from django.db.models import ForeignKey, Model
 from django_scopes import scope
 from django_scopes.exceptions import ScopeError
 
-from connections.models import MappingField
+from connections.models import MappingField, SystemLogo
 from core.leases import Lease
 from core.models import TickBeat
 from syncs.engine.store import Scope
@@ -32,6 +32,7 @@ from workspaces.models import Workspace
 OURS = [model for model in apps.get_models() if model._meta.app_label in ROOMS]
 UNSCOPED: dict[type[Model], str] = {
     TickBeat: "when each duty of the tick ran last, of the whole installation",
+    SystemLogo: "pictures of systems, of the whole installation",
     MappingField: "reached only through its mapping, which is scoped; defaults belong to no workspace",
 }
 SCOPED: list[Any] = [model for model in OURS if model not in UNSCOPED]

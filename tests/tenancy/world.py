@@ -19,11 +19,22 @@ from django.test import Client
 from django_scopes import scopes_disabled
 
 from connections.choices import ConnectionStatus
-from connections.models import CapabilityOverride, Connection, Credential, Mapping, MappingField, UpstreamCall
+from connections.models import (
+    CapabilityOverride,
+    Connection,
+    Credential,
+    Grant,
+    LinkSecret,
+    LinkSession,
+    Mapping,
+    MappingField,
+    SystemSecret,
+    SystemSettings,
+    UpstreamCall,
+)
 from connections.services import ensure_default_mapping, set_mapping
 from core import ids
 from core.ids import derived_id, namespace_of, new_id
-from core.keys import default_ring
 from integrations.entities import ENTITIES, sample
 from syncs.choices import Mode, RunStatus, Trigger
 from syncs.models import (
@@ -40,8 +51,10 @@ from syncs.models import (
 from syncs.packing import Packer
 from syncs.services import ensure_syncs
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
+from tests.tenancy.trust import give_audit_event, give_grant, give_keys, give_link_session, give_system_settings
 from tests.tenants import emit_now, make_person, make_token, make_workspace, signed_in
-from workspaces.models import ApiToken, Event, Feed, Membership, Workspace
+from workspaces.models import ApiToken, AuditEvent, DataKey, Event, Feed, Membership, SecretPrefix, Workspace
+from workspaces.secrets import seal
 
 START = datetime(2026, 10, 5, 8, 0, tzinfo=UTC)
 ROWS = 2
@@ -68,6 +81,8 @@ class Place:
     operation_id: UUID = field(default_factory=new_id)
     rows: list[Any] = field(default_factory=list)
     event_ids: list[UUID] = field(default_factory=list)
+    link_session: Any = None
+    audit_event: Any = None
 
     @property
     def shown_id(self) -> str:
@@ -77,7 +92,13 @@ class Place:
     def traces(self) -> frozenset[str]:
         """What gives the place away in an answer: its word, and its ids in both ways of writing them."""
         every: list[Any] = [self.connection, self.token, *self.syncs.values(), *self.runs.values(), *self.quarantined]
-        every += [*self.calls, *self.operations, *(record for records in self.records.values() for record in records)]
+        every += [
+            *self.calls,
+            *self.operations,
+            self.link_session,
+            self.audit_event,
+            *(record for records in self.records.values() for record in records),
+        ]
         pks = [*(row.pk for row in every), *self.event_ids]
         return frozenset({self.word, *(pk.hex for pk in pks), *(str(pk) for pk in pks)})
 
@@ -136,6 +157,7 @@ def _side(word: str, **places: tuple[str, str]) -> Side:
         for environment in ("live", "test")
     }
     side = Side(word, workspace, people, tokens)
+    give_keys(word, workspace)
     for name, (place_word, environment) in places.items():
         side.places[name] = _place(place_word, workspace, environment)
     return side
@@ -175,6 +197,10 @@ def _place(word: str, workspace: Workspace, environment: str) -> Place:
     _operations(place)
     _calls(place)
     _forbids(place)
+    give_grant(connection)
+    give_system_settings(word, workspace, environment, SLUG)
+    place.link_session = give_link_session(word, connection)
+    place.audit_event = give_audit_event(word, connection)
     for number in range(ROWS):
         data = {"entity": "vendor", "ids": [], "note": f"{word} {number}"}
         place.event_ids.append(
@@ -186,7 +212,7 @@ def _place(word: str, workspace: Workspace, environment: str) -> Place:
 def _credential(place: Place) -> None:
     connection = place.connection
     credential = Credential(workspace=connection.workspace, connection=connection, name="api_key")
-    credential.ciphertext = default_ring().encrypt(KEY, bound_to=credential.bound_to)
+    seal(credential, KEY)
     credential.save(force_insert=True)
 
 
@@ -385,6 +411,14 @@ OWNED: dict[type[Model], str] = {
     Reread: "workspace",
     Suspect: "run__workspace",
     Operation: "workspace",
+    DataKey: "workspace",
+    SecretPrefix: "workspace",
+    AuditEvent: "workspace",
+    Grant: "workspace",
+    LinkSession: "workspace",
+    LinkSecret: "workspace",
+    SystemSettings: "workspace",
+    SystemSecret: "workspace",
 }
 """Every table with rows of workspaces, and the way to the workspace."""
 

@@ -14,9 +14,9 @@ from django_scopes import ScopeError, scope
 from connections.models import Connection, Credential
 from connections.services import open_connector
 from core.errors import AuthError, BadAnswerError, ConfigError, EgressDeniedError, TlsError
-from core.keys import default_ring
 from integrations.sdk.pages import Window
 from tests.connectors import API_KEY, TestErpServer, connect, erp_connector, erp_server  # noqa: F401
+from workspaces.secrets import open_secret
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("erp_connector")]
 
@@ -135,7 +135,7 @@ def test_secret_at_rest_is_nowhere_in_clear_and_never_twice_the_same(erp_server:
     assert API_KEY not in str(dumped)
     with scope(workspace=connection.workspace_id):
         credential = Credential.objects.get(connection=connection)
-    assert default_ring().decrypt(credential.ciphertext, bound_to=credential.bound_to).decode() == API_KEY
+    assert open_secret(credential) == API_KEY
     assert other.pk != connection.pk
 
 

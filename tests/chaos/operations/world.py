@@ -14,7 +14,6 @@ from connections.models import Connection, Credential
 from connections.services import Card, card_of, open_connector
 from core import ids
 from core.errors import NotFoundError
-from core.keys import default_ring
 from integrations.registry import get_connector
 from syncs.choices import Mode, Trigger
 from syncs.engine.run import execute_run
@@ -27,6 +26,7 @@ from tests.chaos.operations.faults import Upstream
 from tests.chaos.operations.history import Copied, History, Wished
 from tests.chaos.operations.plan import Existing, Form
 from workspaces.models import Event, Workspace
+from workspaces.secrets import seal
 
 SYSTEM = "maintainx"
 # What other writes change beside their own object: it comes with the next sync.
@@ -47,7 +47,7 @@ def make_connection(upstream: Upstream) -> Connection:
     connection.save(force_insert=True)
     (secret,) = [field.name for field in get_connector(SYSTEM).config if field.secret and field.required]
     credential = Credential(workspace=workspace, connection=connection, name=secret)
-    credential.ciphertext = default_ring().encrypt(upstream.api_key, bound_to=credential.bound_to)
+    seal(credential, upstream.api_key)
     credential.save(force_insert=True)
     return connection
 
