@@ -2,11 +2,11 @@
 
 from django.urls import path
 
-from workspaces import api
+from workspaces.api import events, tokens
 
 urlpatterns = [
-    path("events", api.Events.as_view()),
-    path("tokens", api.Tokens.as_view()),
-    path("tokens/<str:token_id>", api.OneToken.as_view()),
-    path("tokens/<str:token_id>/revoke", api.RevokeToken.as_view()),
+    path("events", events.Events.as_view()),
+    path("tokens", tokens.Tokens.as_view()),
+    path("tokens/<str:token_id>", tokens.OneToken.as_view()),
+    path("tokens/<str:token_id>/revoke", tokens.RevokeToken.as_view()),
 ]

@@ -17,7 +17,7 @@ from connections.serializers import NewConnectionTokenSerializer
 from connections.views import find_connection
 from core.errors import ConflictError
 from core.pagination import cursor_from, encode_cursor, filters_of, limit_from
-from workspaces.api import visible_tokens, within
+from workspaces.api.tokens import visible_tokens, within
 from workspaces.choices import Scope
 from workspaces.models import ApiToken
 from workspaces.serializers import NewTokenSerializer, TokenListSerializer, token_body

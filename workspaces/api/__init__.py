@@ -1,0 +1,1 @@
+"""Endpoints of this room: the event feed and the tokens."""
