@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from connections.api import calls, capabilities, connections, mappings, passthrough, systems, tokens
+from connections.api import calls, capabilities, connections, mappings, passthrough, system_settings, systems, tokens
 
 urlpatterns = [
     path("systems", systems.Systems.as_view()),
     path("systems/<str:slug>", systems.OneSystem.as_view()),
+    path("systems/<str:slug>/settings", system_settings.OneSystemSettings.as_view()),
     path("connections", connections.Connections.as_view()),
     path("connections/<str:connection_id>", connections.OneConnection.as_view()),
     path("connections/<str:connection_id>/check", connections.CheckConnection.as_view()),

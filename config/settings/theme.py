@@ -65,6 +65,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _entry("Workspaces", "workspaces", "workspaces_workspace_changelist"),
                     _entry("Tokens", "key", "workspaces_apitoken_changelist"),
+                    _entry("Systems", "extension", "connections_systemsettings_changelist"),
                     _entry("People", "group", "auth_user_changelist", OPERATORS),
                 ],
             },

@@ -2,5 +2,6 @@
 
 from connections.admin.calls import UpstreamCallAdmin
 from connections.admin.connections import ConnectionAdmin
+from connections.admin.systems import SystemSettingsAdmin
 
-__all__ = ["ConnectionAdmin", "UpstreamCallAdmin"]
+__all__ = ["ConnectionAdmin", "SystemSettingsAdmin", "UpstreamCallAdmin"]

@@ -3,6 +3,7 @@
 from connections.models.calls import UpstreamCall
 from connections.models.connections import Connection
 from connections.models.credentials import Credential, Grant
+from connections.models.history import CapabilityOverrideHistory, ConnectionHistory, SystemSettingsHistory
 from connections.models.linking import LinkSecret, LinkSession
 from connections.models.mappings import Mapping, MappingField
 from connections.models.overrides import CapabilityOverride
@@ -10,7 +11,9 @@ from connections.models.systems import SystemLogo, SystemSecret, SystemSettings
 
 __all__ = [
     "CapabilityOverride",
+    "CapabilityOverrideHistory",
     "Connection",
+    "ConnectionHistory",
     "Credential",
     "Grant",
     "LinkSecret",
@@ -20,5 +23,6 @@ __all__ = [
     "SystemLogo",
     "SystemSecret",
     "SystemSettings",
+    "SystemSettingsHistory",
     "UpstreamCall",
 ]

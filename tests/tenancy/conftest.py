@@ -11,12 +11,15 @@ from django.test import override_settings
 
 from tests.tenancy.world import World, build
 
+# The second is there to be named where the first has its row already.
+CONNECTORS = ["tests.tenancy.plant.WholePlant", "integrations.connectors.maintainx.MaintainX"]
+
 
 @pytest.fixture(scope="module")
 def built_world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
     """Everything happens in one transaction that is rolled back, so other modules find the database as it was."""
     with (
-        override_settings(CONNECTORS=["tests.tenancy.plant.WholePlant"]),
+        override_settings(CONNECTORS=CONNECTORS),
         django_db_blocker.unblock(),
         transaction.atomic(),
     ):

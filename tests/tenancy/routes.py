@@ -185,6 +185,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "syncs/<str:sync_id>/runs"): {"mode": "full"},
     ("POST", "sync-runs/<str:run_id>/cancel"): None,
     ("POST", "sync-runs/<str:run_id>/review"): {"decision": "delete"},
+    ("PATCH", "systems/<str:slug>/settings"): {"oauth_client_id": "made-by-the-matrix"},
     ("POST", "passthrough"): {"method": "GET", "path": "/meters"},
     ("POST", "operations/<str:operation_id>/retry"): None,
     ("POST", "operations/<str:operation_id>/resolve"): {"outcome": "not_done"},
@@ -202,6 +203,10 @@ for _slug in (entity.describes.slug for entity in ENTITIES.values()):
 REFUSED = {
     (("POST", "connections"), "own connection"): 403,
     (("POST", "connections"), "other connection"): 403,
+    (("GET", "systems/<str:slug>/settings"), "own connection"): 403,
+    (("GET", "systems/<str:slug>/settings"), "other connection"): 403,
+    (("PATCH", "systems/<str:slug>/settings"), "own connection"): 403,
+    (("PATCH", "systems/<str:slug>/settings"), "other connection"): 403,
 }
 """What the API documents as refused to a caller who may otherwise call the route: a connection token makes none."""
 

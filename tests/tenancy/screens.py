@@ -15,7 +15,7 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, reverse
 from django_scopes import scope, scopes_disabled
 
-from connections.models import Connection, UpstreamCall
+from connections.models import Connection, SystemSettings, UpstreamCall
 from syncs.choices import RunStatus
 from syncs.models import Operation, QuarantinedRecord, Record, Sync, SyncRun
 from tests.tenancy.callers import Answer
@@ -146,6 +146,11 @@ def _event(screen: Screen, side: Side) -> Any:
         return Event.objects.get(pk=side.places["plant"].event_ids[0])
 
 
+def _system_settings(side: Side) -> SystemSettings:
+    with scopes_disabled():
+        return SystemSettings.objects.get(workspace=side.workspace, environment="live")
+
+
 ROWS: dict[type[Any], Callable[[Screen, Side], Any]] = {
     Workspace: lambda _, side: side.workspace,
     ApiToken: lambda _, side: side.places["plant"].token,
@@ -158,6 +163,7 @@ ROWS: dict[type[Any], Callable[[Screen, Side], Any]] = {
     Operation: _operation,
     Record: lambda _, side: side.places["plant"].records["purchase_order"][0],
     QuarantinedRecord: lambda _, side: side.places["plant"].quarantined[0],
+    SystemSettings: lambda _, side: _system_settings(side),
 }
 
 
@@ -168,6 +174,7 @@ def row_of(screen: Screen, side: Side) -> Any:
 
 ADDITIONS: dict[type[Any], tuple[str, dict[str, Any]]] = {
     ApiToken: ("", {"name": "Made by the matrix", "environment": "live", "scopes": ["records:read"]}),
+    SystemSettings: ("", {"system": "maintainx", "environment": "live", "enabled": "on", "schedules": "{}"}),
     Connection: (
         f"?system={SLUG}",
         {

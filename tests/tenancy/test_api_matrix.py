@@ -138,6 +138,8 @@ def test_collection_shows_everybody_their_own(world: World, route: Route) -> Non
         expected = REFUSED.get((route.key, caller.name))
         assert answer.status == expected if expected else answer.status < 300, f"{caller.name}: {answer.text[:400]}"
         assert not answer.leaks(caller.hidden), caller.name
+        if expected:
+            continue
         assert not reads or answer.leaks(caller.place.traces), f"{caller.name} sees no rows: this proves nothing"
         if caller.name != "own connection":
             named = send(caller, route, world.plant, headers={"X-Connection-Id": world.plant.shown_id})
