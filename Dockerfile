@@ -2,11 +2,11 @@
 FROM python:3.11.13-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
-COPY requirements/uv.txt requirements/base.txt requirements/
+COPY requirements/uv.txt requirements/stores.txt requirements/
 RUN python -m venv /opt/lineshaft \
     && python -m venv /tmp/uv \
     && /tmp/uv/bin/pip install --quiet --require-hashes -r requirements/uv.txt \
-    && VIRTUAL_ENV=/opt/lineshaft /tmp/uv/bin/uv pip sync --require-hashes --compile-bytecode --no-cache requirements/base.txt
+    && VIRTUAL_ENV=/opt/lineshaft /tmp/uv/bin/uv pip sync --require-hashes --compile-bytecode --no-cache requirements/stores.txt
 COPY . .
 # Static files are made here, since the container's files cannot be written. The keys serve this step alone.
 RUN LINESHAFT_MODE=production \

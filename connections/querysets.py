@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import BooleanField, F, Func, Q, Value
 from django.db.models.functions import Now
 
 from connections.choices import MAY_SYNC, ConnectionStatus
@@ -24,9 +24,19 @@ class ConnectionQuerySet(models.QuerySet[Any]):
             Q(circuit_open_until=None) | Q(circuit_open_until__lte=Now()), paused=False, health__in=MAY_SYNC
         )
 
+    def sharing(self, entity: Any) -> ConnectionQuerySet:
+        """Those whose customer shares the entity: a name, or an expression such as OuterRef("entity")."""
+        named = entity if hasattr(entity, "resolve_expression") else Value(entity)
+        shared = Func(F("shared"), named, function="jsonb_exists", output_field=BooleanField())
+        return self.filter(Q(shared__isnull=True) | Q(shared))
+
     def present(self) -> ConnectionQuerySet:
         """Not disconnected."""
         return self.exclude(health=ConnectionStatus.DISCONNECTED)
+
+    def kept(self) -> ConnectionQuerySet:
+        """Without those that were deleted and whose data is being purged."""
+        return self.filter(purge_requested_at=None)
 
     def with_status(self, status: str) -> ConnectionQuerySet:
         """Those that show this status; the same order of precedence as `Connection.status`."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from connections.choices import ConnectionStatus
+from connections.choices import Access, ConnectionStatus
 from connections.models import Connection
 from connections.services.opening import TLS_CLIENT_KEY
+from connections.services.setting_values import MAX_SECRET
 from core import ids
 from core.errors import Category, WhoMustAct
+from core.secret_stores.references import MAX_REFERENCE
 from core.serializers import StrictSerializer
 from integrations.sdk.connector import Connector
 from integrations.sdk.declarations import ConfigField
@@ -112,6 +116,9 @@ class ConnectionSerializer(Plain):
     time_zone = serializers.CharField()
     config = serializers.DictField()
     secrets = serializers.ListField(child=serializers.CharField(), help_text="Names of the secrets that are stored")
+    secret_references = serializers.DictField(
+        child=serializers.CharField(), help_text="Of those, where a secrets manager keeps them: name to reference"
+    )
     ca_certificate = serializers.CharField(allow_blank=True)
     client_certificate = serializers.CharField(allow_blank=True)
     has_client_key = serializers.BooleanField()
@@ -121,6 +128,12 @@ class ConnectionSerializer(Plain):
     system_version = serializers.CharField(allow_blank=True)
     checked_at = serializers.DateTimeField(allow_null=True)
     error = ErrorSerializer(allow_null=True)
+    shared = serializers.DictField(
+        child=serializers.ChoiceField(choices=Access.choices),
+        allow_null=True,
+        help_text="What the customer shares: entity to read or read_write; null: all that the account may do",
+    )
+    passthrough_shared = serializers.BooleanField(help_text="Whether the customer lets raw calls through")
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
@@ -151,14 +164,38 @@ class HealthSerializer(Plain):
     error = ErrorSerializer(allow_null=True)
 
 
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "string", "maxLength": MAX_SECRET},
+            {
+                "type": "object",
+                "properties": {"ref": {"type": "string", "maxLength": MAX_REFERENCE}},
+                "required": ["ref"],
+                "additionalProperties": False,
+            },
+        ]
+    }
+)
+class SecretField(serializers.CharField):
+    """A secret as text, or `{"ref": ...}`, which the service judges."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_blank=True, trim_whitespace=False, max_length=MAX_SECRET, **options)
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return data if isinstance(data, dict) else super().run_validation(data)
+
+
 class ConnectionChangeSerializer(StrictSerializer):
     """What may be changed."""
 
     name = serializers.CharField(max_length=120, help_text="How your people call it")
     config = serializers.DictField(help_text="The system's settings; see /systems/{slug}")
     secrets = serializers.DictField(
-        child=serializers.CharField(allow_null=True, allow_blank=True, trim_whitespace=False, max_length=20_000),
-        help_text="Passwords and keys by name; encrypted, never shown again",
+        child=SecretField(allow_null=True),
+        help_text='Passwords and keys by name; encrypted, never shown again. Or `{"ref": "vault:kv/acme/erp#password"}`:'
+        " read from a secrets manager when it is needed",
     )
     customer_reference = serializers.CharField(max_length=120, allow_blank=True, help_text="Your id of the customer")
     metadata = serializers.DictField(help_text="Free JSON object of yours")
@@ -183,6 +220,21 @@ class NewConnectionSerializer(ConnectionChangeSerializer):
 
     system = serializers.CharField(max_length=60, help_text="Slug of the catalogue")
     required_fields = frozenset({"system", "name", "config"})
+
+
+class ReconnectSerializer(ConnectionChangeSerializer):
+    """What a disconnected connection needs to begin again."""
+
+    name = customer_reference = metadata = time_zone = None  # type: ignore[assignment]  # takes inherited fields away
+    ca_certificate = proxy = page_size = None  # type: ignore[assignment]
+    required_fields = frozenset({"secrets"})
+
+
+class PurgingSerializer(Plain):
+    """A connection that was deleted."""
+
+    id = serializers.CharField()
+    status = serializers.ChoiceField(choices=["purging"])
 
 
 class NewConnectionTokenSerializer(CreateTokenSerializer):
@@ -286,16 +338,19 @@ def setting_body(field: ConfigField) -> dict[str, Any]:
     }
 
 
-def connection_body(connection: Connection, secrets: frozenset[str]) -> dict[str, Any]:
-    """A connection as the API shows it; `secrets` are the names of those that are stored."""
+def connection_body(
+    connection: Connection, secrets: frozenset[str], references: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """A connection as the API shows it; `secrets` are the names of those that are stored, `references` where they are."""
     plain = (
         "name", "system", "environment", "status", "paused", "customer_reference", "metadata", "time_zone", "config",
         "ca_certificate", "client_certificate", "proxy", "page_size", "account", "system_version", "checked_at",
-        "error", "created_at", "updated_at",
+        "error", "shared", "passthrough_shared", "created_at", "updated_at",
     )  # fmt: skip
     return {
         "id": ids.show(Connection.PREFIX, connection.pk),
         **{name: getattr(connection, name) for name in plain},
         "secrets": sorted(secrets - {TLS_CLIENT_KEY}),
+        "secret_references": dict(sorted((references or {}).items())),
         "has_client_key": TLS_CLIENT_KEY in secrets,
     }

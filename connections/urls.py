@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from connections.api import calls, capabilities, connections, mappings, passthrough, system_settings, systems, tokens
+from connections.api import (
+    calls,
+    capabilities,
+    connections,
+    link_sessions,
+    mappings,
+    passthrough,
+    states,
+    system_settings,
+    systems,
+    tokens,
+)
 
 urlpatterns = [
     path("systems", systems.Systems.as_view()),
@@ -11,9 +22,10 @@ urlpatterns = [
     path("connections", connections.Connections.as_view()),
     path("connections/<str:connection_id>", connections.OneConnection.as_view()),
     path("connections/<str:connection_id>/check", connections.CheckConnection.as_view()),
-    path("connections/<str:connection_id>/pause", connections.PauseConnection.as_view()),
-    path("connections/<str:connection_id>/resume", connections.ResumeConnection.as_view()),
-    path("connections/<str:connection_id>/disconnect", connections.DisconnectConnection.as_view()),
+    path("connections/<str:connection_id>/pause", states.PauseConnection.as_view()),
+    path("connections/<str:connection_id>/resume", states.ResumeConnection.as_view()),
+    path("connections/<str:connection_id>/disconnect", states.DisconnectConnection.as_view()),
+    path("connections/<str:connection_id>/reconnect", states.ReconnectConnection.as_view()),
     path("connections/<str:connection_id>/health", connections.ConnectionHealth.as_view()),
     path("connections/<str:connection_id>/capabilities", capabilities.ConnectionCapabilities.as_view()),
     path("connections/<str:connection_id>/capabilities/overrides", capabilities.CapabilityOverrides.as_view()),
@@ -21,6 +33,10 @@ urlpatterns = [
     path("connections/<str:connection_id>/mappings", mappings.Mappings.as_view()),
     path("connections/<str:connection_id>/mappings/<str:entity>", mappings.OneMapping.as_view()),
     path("connections/<str:connection_id>/mappings/<str:entity>/preview", mappings.PreviewMapping.as_view()),
+    path("link-sessions", link_sessions.LinkSessions.as_view()),
+    path("link-sessions/exchange", link_sessions.ExchangeCode.as_view()),
+    path("link-sessions/<str:session_id>", link_sessions.OneLinkSession.as_view()),
+    path("link-sessions/<str:session_id>/cancel", link_sessions.CancelLinkSession.as_view()),
     path("upstream-calls", calls.UpstreamCalls.as_view()),
     path("passthrough", passthrough.Passthrough.as_view()),
 ]

@@ -56,8 +56,12 @@ class ConnectionScopedView(ApiView):
 
 
 def visible_connections(token: ApiToken) -> ConnectionRows:
-    """Connections of the token's environment, and its own one alone when it is a connection token."""
-    rows: ConnectionRows = Connection.objects.filter(workspace_id=token.workspace_id, environment=token.environment)
+    """Connections of the token's environment, and its own one alone when it is a connection token.
+
+    One that was deleted is there for nobody, however much of its data is still to be purged.
+    """
+    every: ConnectionRows = Connection.objects.filter(workspace_id=token.workspace_id, environment=token.environment)
+    rows = every.kept()
     return rows if token.connection_id is None else rows.filter(pk=token.connection_id)
 
 

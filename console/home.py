@@ -19,7 +19,7 @@ from django.urls import reverse
 from connections.choices import CONNECTION_BADGES, MAY_SYNC, ConnectionStatus
 from connections.models import Connection
 from connections.screen_texts import entity_title
-from core.admin import may_write
+from core.admin import may
 from core.admin_texts import duration
 from core.health import MAX_TICK_SECONDS
 from core.leases import oldest_due_seconds
@@ -69,7 +69,7 @@ def home_context(request: HttpRequest) -> dict[str, Any]:
         "refresh_address": _address("admin:home_status", state, found.number),
         "previous_address": _address("admin:index", state, found.number - 1) if found.has_previous() else "",
         "next_address": _address("admin:index", state, found.number + 1) if found.has_next() else "",
-        "may_add": may_write(request, None),
+        "may_add": may(request, "connections.add_connection", None),
     }
 
 
@@ -121,7 +121,7 @@ def _stale_syncs() -> QuerySet[Any]:
     two_intervals = ExpressionWrapper(
         F("data_as_of") + F("interval_seconds") * timedelta(seconds=2), output_field=DateTimeField()
     )
-    rows: QuerySet[Any] = Sync.objects.filter(connection=OuterRef("pk"), enabled=True, paused=False)
+    rows: QuerySet[Any] = Sync.objects.filter(connection=OuterRef("pk"), paused=False).shared()
     stale: QuerySet[Any] = rows.alias(fresh_until=two_intervals).filter(fresh_until__lt=Now())
     return stale
 
@@ -153,7 +153,7 @@ def _row(request: HttpRequest, connection: Connection, status: ConnectionSyncSta
         "error": troubles[0] if troubles else None,
         "more_errors": len(troubles) - 1,
         "sync_address": reverse("admin:connections_connection_press", args=[connection.pk, "sync_all"])
-        if runs and may_write(request, connection.workspace_id)
+        if runs and may(request, "syncs.change_sync", connection.workspace_id)
         else "",
     }
 

@@ -1,13 +1,12 @@
 """What the admin screens of all rooms have in common: whose rows one sees, and what one may do with them.
 
-The scope entered by middleware decides which rows exist for a person. What they may do follows from
-`request.workspace_roles`, the person's role by workspace id, which the same middleware sets. Django's own model
-permissions play no part; a superuser may do all.
+The scope entered by middleware decides which rows exist for a person. What they may do is asked as a Django permission in
+the row's workspace, which a backend answers by the person's role there; a superuser may do all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -19,9 +18,12 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-__all__ = ["HistoryAdmin", "ReadOnlyAdmin", "TenantAdmin", "TenantInline", "badge", "may_write", "roles_of"]
+__all__ = ["HistoryAdmin", "ReadOnlyAdmin", "TenantAdmin", "TenantInline", "badge", "may", "roles_of"]
 
-WRITERS = frozenset({"owner", "operator", "developer"})
+def may(request: HttpRequest, permission: str, workspace_id: UUID | None) -> bool:
+    """Whether the person has a permission such as "syncs.change_sync" in a workspace; with None, in any at all."""
+    user: Any = request.user
+    return bool(user.has_perm(permission, workspace_id))
 
 
 def roles_of(request: HttpRequest) -> Mapping[UUID, str]:
@@ -30,41 +32,33 @@ def roles_of(request: HttpRequest) -> Mapping[UUID, str]:
     return roles
 
 
-def may_write(request: HttpRequest, workspace_id: UUID | None, writers: Collection[str] = WRITERS) -> bool:
-    """Whether the person may change things of a workspace; with None, of any workspace at all."""
-    if getattr(request.user, "is_superuser", False):
-        return True
-    roles = roles_of(request)
-    held = roles.values() if workspace_id is None else [roles.get(workspace_id)]
-    return any(role in writers for role in held)
-
-
 class TenantRules:
-    """Permissions by role. `workspace_path` leads from a row to its workspace's id, e.g. "run__workspace_id".
+    """Permissions by role, as the authentication backend gives them in the row's workspace.
 
-    `writing_roles` may add, change and delete; every member may look.
+    `workspace_path` leads from a row to its workspace's id, e.g. "run__workspace_id".
     """
 
     workspace_path: str = "workspace_id"
-    writing_roles: Collection[str] = WRITERS
+    opts: Any
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        if getattr(request.user, "is_superuser", False):
-            return True
-        roles, workspace_id = roles_of(request), self.workspace_id_of(obj)
-        return bool(roles) if workspace_id is None else workspace_id in roles
+        return self._may(request, "view", obj)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may_write(request, self.workspace_id_of(obj), self.writing_roles)
+        return self._may(request, "add", obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may_write(request, self.workspace_id_of(obj), self.writing_roles)
+        return self._may(request, "change", obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may_write(request, self.workspace_id_of(obj), self.writing_roles)
+        return self._may(request, "delete", obj)
+
+    def _may(self, request: HttpRequest, action: str, obj: Any) -> bool:
+        permission = f"{self.opts.app_label}.{action}_{self.opts.model_name}"
+        return may(request, permission, self.workspace_id_of(obj))
 
     def workspace_id_of(self, obj: Any) -> UUID | None:
         """None where no row is meant (lists), which the theme's actions say with the mere id of a row."""
@@ -95,10 +89,13 @@ class TenantAdmin(TenantRules, ModelAdmin):
     ) -> ModelChoiceField[Any] | None:
         """Rows go into workspaces only where the person may write. Other choices are limited by the scope."""
         if db_field.name == "workspace" and not getattr(request.user, "is_superuser", False):
-            mine = [workspace_id for workspace_id, role in roles_of(request).items() if role in self.writing_roles]
+            mine = [workspace_id for workspace_id in roles_of(request) if self._may_add_to(request, workspace_id)]
             kwargs["queryset"] = db_field.related_model._default_manager.filter(pk__in=mine)
         field: ModelChoiceField[Any] | None = super().formfield_for_foreignkey(db_field, request, **kwargs)
         return field
+
+    def _may_add_to(self, request: HttpRequest, workspace_id: UUID) -> bool:
+        return may(request, f"{self.opts.app_label}.add_{self.opts.model_name}", workspace_id)
 
 
 class TenantInline(TenantRules, TabularInline):

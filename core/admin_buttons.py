@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from core.admin import TenantAdmin, may_write
+from core.admin import TenantAdmin
 from core.errors import LineshaftError
 
 __all__ = ["Button", "ButtonAdmin", "NamedRow", "Question", "page", "return_address"]
@@ -37,17 +37,21 @@ class Button:
 
 @dataclass(frozen=True)
 class Question:
-    """What a person must know before a wide or lasting effect, in words and numbers."""
+    """What a person must know before a wide or lasting effect, in words and numbers.
+
+    `must_type`: what they have to type, sent as `typed`, for the service's caller to compare.
+    """
 
     title: str
     lines: Sequence[str]
     yes: str
     samples: Sequence[str] = ()
     variant: str = "danger"
+    must_type: str = ""
 
 
 class ButtonAdmin(TenantAdmin):
-    """An admin whose rows have buttons. Who may write in the row's workspace may press them."""
+    """An admin whose rows have buttons. Who may change such rows may press them."""
 
     buttons: Sequence[Button] = ()
 
@@ -56,7 +60,8 @@ class ButtonAdmin(TenantAdmin):
         return self.buttons
 
     def may_press(self, request: HttpRequest, row: Any) -> bool:
-        return may_write(request, self.workspace_id_of(row), self.writing_roles)
+        """As changing the row, whatever else the row's state forbids."""
+        return self._may(request, "change", row)
 
     def offered_buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
         """The buttons as `core/buttons.html` shows them; none for who may only look."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import stat
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from celery import current_app
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from core.encryption import KeyRing, KeyRingError
 
@@ -37,6 +39,25 @@ def key_ring_is_readable(**_: Any) -> list[CheckMessage]:
         hint = 'Set ENCRYPTION_KEYS to `id:key`, the key from: python -c "import base64, os; print(base64.b64encode('
         return [Error(error.detail, hint=hint + 'os.urandom(32)).decode())"', id="core.E001")]
     return []
+
+
+@register(Tags.security)
+def key_file_is_private(**_: Any) -> list[CheckMessage]:
+    """core.W001: whoever reads the file of the key ring opens every secret of the database."""
+    path = getattr(settings, "ENCRYPTION_KEYS_FILE", "")
+    try:
+        mode = Path(path).stat().st_mode if path else 0
+    except OSError:  # it was read at the start; a secret may be taken away from the disk afterwards
+        return []
+    if not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return []
+    return [
+        Warning(
+            f"The file of the key ring ({path}) is open to others than its owner (mode {stat.S_IMODE(mode):04o}).",
+            hint=f"chmod 600 {path}; in Kubernetes set defaultMode: 0400 for the secret's volume.",
+            id="core.W001",
+        )
+    ]
 
 
 @register()

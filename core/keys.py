@@ -12,5 +12,8 @@ _read = lru_cache(maxsize=4)(KeyRing.from_text)
 
 
 def default_ring() -> KeyRing:
-    """The ring in settings.ENCRYPTION_KEYS, read once per text; KeyRingError when it is unreadable."""
+    """The ring in settings.ENCRYPTION_KEYS (from the environment or the file it names), read once per text.
+
+    Errors: KeyRingError when it is unreadable.
+    """
     return _read(settings.ENCRYPTION_KEYS)

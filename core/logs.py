@@ -30,6 +30,12 @@ _QUIETER: dict[str, int] = {
     "django.server": logging.ERROR,
     "urllib3": logging.WARNING,
     "asyncio": logging.WARNING,
+    "axes": logging.WARNING,
+    # Clients of secrets managers: at DEBUG the first writes whole answers, secrets and all.
+    "botocore": logging.WARNING,
+    "boto3": logging.WARNING,
+    "azure": logging.WARNING,
+    "msal": logging.WARNING,
 }
 # These come with handlers of their own.
 _ROUTED = ("django", "django.server", "gunicorn.error", "gunicorn.access", "celery")

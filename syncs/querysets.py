@@ -12,6 +12,16 @@ from syncs.choices import ACTIVE, UNFINISHED
 class SyncQuerySet(models.QuerySet[Any]):
     """Selections of syncs."""
 
+    def shared(self) -> SyncQuerySet:
+        """Switched on, and of entities that the customer shares."""
+        named = models.Func(
+            models.F("connection__shared"),
+            models.F("entity"),
+            function="jsonb_exists",
+            output_field=models.BooleanField(),
+        )
+        return self.filter(models.Q(connection__shared__isnull=True) | models.Q(named), enabled=True)
+
     def running_order(self) -> SyncQuerySet:
         return self.order_by("connection_id", "entity")
 

@@ -13,6 +13,9 @@ from syncs.choices import ACTIVE, RunStatus, SyncState
 _ACTIVE = ", ".join(f"'{status}'" for status in ACTIVE)
 _ORDER = ", ".join(f"'{state}'" for state in SyncState)
 
+IS_SHARED = "(c.shared IS NULL OR jsonb_exists(c.shared, {entity}))"
+"""Whether the customer of connection `c` shares an entity; the name of it is to be filled in."""
+
 # `failures_in_row` stands for the latest run that ended and was not cancelled: each failure raises it, each success
 # takes it back to 0. Looking the run up instead doubled what planning this statement costs.
 STATE_BESIDE_CONNECTION = f"""CASE
@@ -37,6 +40,7 @@ CONNECTION_STATE = f"""(CASE
     ELSE coalesce((SELECT of_entity.state
         FROM (SELECT {SYNC_STATE} AS state FROM syncs_sync
             WHERE syncs_sync.connection_id = connections_connection.id AND syncs_sync.enabled
+                AND (connections_connection.shared IS NULL OR jsonb_exists(connections_connection.shared, syncs_sync.entity))
                 AND syncs_sync.unavailable = '') AS of_entity
         ORDER BY of_entity.state = '{SyncState.PAUSED}', array_position(ARRAY[{_ORDER}], of_entity.state) LIMIT 1),
         '{SyncState.NEVER_SYNCED}') END)"""  # noqa: S608 (our own text)

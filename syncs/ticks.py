@@ -21,12 +21,20 @@ from syncs.models import Operation, Sync, SyncRun
 from syncs.operations.outcomes import QUEUE as OPERATION_QUEUE
 from syncs.operations.outcomes import TASK as OPERATION_TASK
 from syncs.services.orders import ensure_syncs
+from syncs.services.purging import purge_deleted
 from syncs.services.runs import fitting_mode, start_run
+from syncs.services.stopping import stop_disconnected
 from workspaces.feed import forget_old_events
 
 BATCH = 200
 RUN_DAYS = 90
 KEY_DAYS = 30
+
+
+def stop_disconnected_work() -> int:
+    """What runs or waits for connections that were disconnected ends."""
+    with scopes_disabled():
+        return stop_disconnected(BATCH)
 
 
 def make_missing_syncs() -> int:
@@ -38,6 +46,7 @@ def make_missing_syncs() -> int:
             lacking = (
                 Connection.objects.with_scopes_disabled()
                 .filter(~Exists(existing), system=slug, health=ConnectionStatus.ACTIVE)
+                .sharing(entity)
                 .order_by("pk")[:BATCH]
             )
             for found in lacking:
@@ -94,7 +103,7 @@ def dispatch_due_syncs() -> int:
     started = 0
     with scopes_disabled(), transaction.atomic():
         active = SyncRun.objects.filter(sync=OuterRef("pk")).active()
-        may = Connection.objects.filter(pk=OuterRef("connection_id")).may_sync()
+        may = Connection.objects.filter(pk=OuterRef("connection_id")).may_sync().sharing(OuterRef("entity"))
         due = (
             Sync.objects.filter(Exists(may), ~Exists(active), enabled=True, paused=False, next_run_at__lte=Now())
             .select_for_update(skip_locked=True, of=("self",), no_key=True)
@@ -128,6 +137,11 @@ def hint_due_operations() -> int:
     for operation_id in take_due_for_hint(Operation, BATCH):
         told += hints.publish(OPERATION_TASK, operation_id, queue=OPERATION_QUEUE)
     return told
+
+
+def purge_deleted_connections() -> int:
+    """The data of deleted connections goes, for a second at a time."""
+    return purge_deleted()
 
 
 def forget_old_rows() -> int:

@@ -13,7 +13,6 @@ from django_scopes import scope
 from connections.choices import ConnectionStatus
 from connections.models import Connection, Credential
 from core.ids import new_id
-from core.keys import default_ring
 from integrations.simulators import running
 from integrations.simulators.kit.server import Simulator
 from syncs.choices import UNFINISHED, OperationKind
@@ -22,6 +21,7 @@ from syncs.operations.copying import record_id_of
 from syncs.operations.execute import execute_operation
 from syncs.services.writes import Wish, request_operation
 from workspaces.models import Workspace
+from workspaces.secrets import seal
 
 CREATE, UPDATE, DELETE, ACTION = OperationKind.CREATE, OperationKind.UPDATE, OperationKind.DELETE, OperationKind.ACTION
 
@@ -36,7 +36,7 @@ def connect_cmms(simulator: Simulator, *, workspace: Workspace | None = None, **
     connection = Connection(workspace=workspace, system="maintainx", **values)
     connection.save(force_insert=True)
     credential = Credential(workspace=workspace, connection=connection, name="api_key")
-    credential.ciphertext = default_ring().encrypt(simulator.api_key, bound_to=credential.bound_to)
+    seal(credential, simulator.api_key)
     credential.save(force_insert=True)
     return connection
 

@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -6,3 +8,7 @@ class WorkspacesConfig(AppConfig):
 
     name = "workspaces"
     verbose_name = "Workspaces"
+
+    def ready(self) -> None:
+        # Models are there only now.
+        import_module("workspaces.signing_in").connect()

@@ -19,9 +19,12 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.db import transaction
 from django.http import HttpRequest
 
+from core import ids
 from core.callers import address_of
+from core.seldom import Seldom
 from workspaces.choices import ActorKind, AuditOutcome
 from workspaces.models import AuditEvent
 
@@ -105,6 +108,31 @@ def record(
         ]
     )
     log.info("audit", action=action, actor=who.name, object=about[1], outcome=str(outcome))
+
+
+def changed_names(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Names of what differs, for details: which fields, never what they hold."""
+    return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+
+
+def credential_used(connection_id: UUID, workspace_id: UUID, purpose: str) -> None:
+    """The credential of a connection is about to be used, e.g. for `sync`, `operation`, `refresh`, `check`.
+
+    Written at most once an hour for each connection, purpose and process, but always for a check or a raw call that a
+    person or a token asked for. Call it before the credential is opened, outside of any transaction that may fail later.
+    """
+    asked = purpose in _ALWAYS_TOLD and current_actor().kind is not ActorKind.PLATFORM
+    key = (connection_id, purpose)
+    if not asked and not _uses.is_due(key):
+        return
+    shown = ids.show("con", connection_id) or ""
+    record("credential.used", workspace_id=workspace_id, about=("connection", shown), details={"purpose": purpose})
+    # Only what was really written counts.
+    transaction.on_commit(lambda: _uses.told(key))
+
+
+_ALWAYS_TOLD = frozenset({"check", "passthrough"})
+_uses = Seldom(seconds=3600)
 
 
 def _sane(address: str | None) -> str | None:

@@ -38,9 +38,11 @@ class TokenAuthentication(BaseAuthentication):
         scheme, _, clear = request.headers.get("Authorization", "").strip().partition(" ")
         if scheme.lower() != "bearer":
             return None
-        token = tokens.authenticate(clear.strip(), address=address_of(request))
+        address, request_id = address_of(request), getattr(request._request, "request_id", "")
+        token = tokens.authenticate(clear.strip(), address=address, request_id=request_id)
         structlog.contextvars.bind_contextvars(token_id=str(token.id), workspace_id=str(token.workspace_id))
         if _is_foreign_browser(request):
+            tokens.note_refusal("token.browser_refused", token, address=address, request_id=request_id)
             raise ForbiddenError(
                 "API tokens are for servers. Call us from your own server, and revoke this token if it was built into"
                 " a page or an app.",

@@ -57,6 +57,15 @@ OFF_BY_DEFAULT = frozenset({Scope.PASSTHROUGH_READ, Scope.PASSTHROUGH_WRITE})
 USUAL_SCOPES = tuple(scope.value for scope in Scope if scope not in OFF_BY_DEFAULT)
 
 
+class Overlap(models.IntegerChoices):
+    """How long a token works on beside the one that replaces it, in seconds."""
+
+    NONE = 0, "Not at all: the old token ends now"
+    HOUR = 3600, "1 hour"
+    DAY = 86_400, "24 hours"
+    WEEK = 604_800, "7 days"
+
+
 class EventType(models.TextChoices):
     """Everything the feed can say."""
 

@@ -10,7 +10,7 @@ from django_scopes import scope, scopes_disabled
 
 from workspaces.audit import acting, actor_of
 from workspaces.choices import ActorKind
-from workspaces.models import Membership
+from workspaces.role_permissions import roles_of
 
 
 class ScopeMiddleware:
@@ -33,8 +33,7 @@ class ScopeMiddleware:
         if user.is_superuser:
             with scopes_disabled():
                 return self.get_response(request)
-        with scopes_disabled():
-            roles = dict(Membership.objects.filter(user=user).values_list("workspace_id", "role"))
+        roles = roles_of(user)
         request.workspace_roles = roles  # type: ignore[attr-defined]  # core.admin decides by them
         with scope(workspace=list(roles)):
             return self.get_response(request)

@@ -13,6 +13,7 @@ from core.api_errors import ForbiddenError, NotAuthenticatedError
 from workspaces import tokens
 from workspaces.choices import Scope
 from workspaces.models import ApiToken
+from workspaces.scopes import scope_of_entity
 
 if TYPE_CHECKING:  # rest_framework.views imports this module, by way of the settings
     from rest_framework.views import APIView
@@ -30,7 +31,8 @@ class MissingScopeError(ForbiddenError):
 class HasScope(BasePermission):
     """The token holds the scope that the view declares for the method: `scopes = {"GET": Scope.RECORDS_READ}`.
 
-    A method without a declared scope is refused to everybody.
+    A method without a declared scope is refused to everybody. Of a view of one entity (`entity_name`), the scope of that
+    entity is enough: `records.purchase_order:read` for `records:read`.
     """
 
     def has_permission(self, request: Request, view: APIView) -> bool:
@@ -45,13 +47,14 @@ class HasScope(BasePermission):
         require_scope(token, needed)
         return True
 
-    def needed(self, request: Request, view: APIView, method: str) -> Scope | None:
+    def needed(self, request: Request, view: APIView, method: str) -> str | None:
         """The scope for this request; None opens it to nobody."""
         declared: Scope | None = getattr(view, "scopes", {}).get(method)
-        return declared
+        entity: str = getattr(view, "entity_name", "")
+        return scope_of_entity(declared, entity) if declared is not None and entity else declared
 
 
-def require_scope(token: ApiToken, needed: Scope) -> None:
+def require_scope(token: ApiToken, needed: str) -> None:
     """Refuse with 403 MISSING_SCOPE what the token may not do."""
     if not tokens.grants(token.scopes, str(needed)):
         raise MissingScopeError(f"The token needs the scope {needed}.", extra={"required_scope": str(needed)})

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from core import ids
 from core.serializers import StrictSerializer
 from workspaces import tokens
-from workspaces.choices import Environment, EventType, Scope, TokenStatus
+from workspaces.choices import Environment, EventType, Overlap, Scope, TokenStatus
 from workspaces.models import ApiToken, Workspace
+from workspaces.scopes import ENTITY_SCOPE, is_scope
+
+_SCOPE = {
+    "anyOf": [{"type": "string", "enum": Scope.values}, {"type": "string", "pattern": f"^{ENTITY_SCOPE.pattern}$"}]
+}
+
+
+@extend_schema_field(_SCOPE)
+class ScopeField(serializers.CharField):
+    """A scope of an area or, as `records.purchase_order:read`, of one entity."""
+
+    default_error_messages = {"unknown": "{scope} is no scope; docs/guides/tokens.md lists them."}
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if not is_scope(text):
+            self.fail("unknown", scope=text[:60])
+        return text
 
 
 class CreateTokenSerializer(StrictSerializer):
@@ -18,10 +37,10 @@ class CreateTokenSerializer(StrictSerializer):
 
     name = serializers.CharField(max_length=120, help_text="What it is for, and where it is kept")
     scopes = serializers.ListField(
-        child=serializers.ChoiceField(choices=Scope.choices),
+        child=ScopeField(),
         min_length=1,
-        max_length=len(Scope),
-        help_text="What it may do; only what your own token may",
+        max_length=100,
+        help_text="What it may do; only what your own token may. `records.<entity>:read|write` opens one entity alone",
     )
     environment = serializers.ChoiceField(
         choices=Environment.choices, required=False, help_text="That of your own token, and no other"
@@ -37,6 +56,19 @@ class CreateTokenSerializer(StrictSerializer):
     )
 
 
+class RotateTokenSerializer(StrictSerializer):
+    """How a token is replaced."""
+
+    overlap_seconds = serializers.ChoiceField(
+        choices=Overlap.choices, help_text="How long the old token works on; 0 ends it now"
+    )
+    expires_at = serializers.DateTimeField(
+        required=False,
+        allow_null=True,
+        help_text="Of the new token; without it the new one lives as long as the old one was made to",
+    )
+
+
 class TokenSerializer(serializers.Serializer[Any]):
     """A token without its secret."""
 
@@ -47,8 +79,15 @@ class TokenSerializer(serializers.Serializer[Any]):
     environment = serializers.ChoiceField(choices=Environment.choices)
     workspace = serializers.CharField()
     connection = serializers.CharField(allow_null=True, help_text="The one connection it sees; null sees the workspace")
-    scopes = serializers.ListField(child=serializers.ChoiceField(choices=Scope.choices))
+    person = serializers.CharField(
+        allow_null=True, help_text="Whose token it is: it may do no more than their role. Null: a service's"
+    )
+    scopes = serializers.ListField(child=ScopeField())
     allowed_networks = serializers.ListField(child=serializers.CharField())
+    kept_at = serializers.CharField(
+        allow_null=True, help_text="The secrets manager or file it was written to, if the platform did so"
+    )
+    replaces = serializers.CharField(allow_null=True, help_text="The token it came in place of")
     created_at = serializers.DateTimeField()
     created_by = serializers.CharField(allow_blank=True)
     expires_at = serializers.DateTimeField(allow_null=True)
@@ -60,6 +99,12 @@ class NewTokenSerializer(TokenSerializer):
     """A token just made: the only time it is shown."""
 
     token = serializers.CharField(help_text="Store it now; it cannot be shown again")
+
+
+class RotatedTokenSerializer(NewTokenSerializer):
+    """The new token, the only time it is shown, with what became of the old one."""
+
+    replaced = TokenSerializer(help_text="The old token: `expires_at` or `revoked_at` tell when it ends")
 
 
 class TokenListSerializer(serializers.Serializer[Any]):
@@ -101,8 +146,11 @@ def token_body(token: ApiToken) -> dict[str, Any]:
         "environment": token.environment,
         "workspace": ids.show(Workspace.PREFIX, token.workspace_id),
         "connection": ids.show("con", token.connection_id),
+        "person": token.person.get_username() if token.person is not None else None,
         "scopes": token.scopes,
         "allowed_networks": token.allowed_networks,
+        "kept_at": token.kept_at or None,
+        "replaces": ids.show(ApiToken.PREFIX, token.replaces_id),
         "created_at": token.created_at,
         "created_by": token.created_by,
         "expires_at": token.expires_at,

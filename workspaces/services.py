@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
+from core import ids
 from core.errors import ConflictError, FieldError, ValidationFailedError
+from workspaces import audit
 from workspaces.choices import Role
 from workspaces.models import Membership, Workspace
 
@@ -27,10 +30,24 @@ def create_workspace(*, name: str, slug: str = "", owner: Any = None) -> Workspa
             workspace: Workspace = Workspace.objects.create(name=name.strip(), slug=slug)
     except IntegrityError as error:
         raise ConflictError(f"There is a workspace {slug} already; choose another slug.") from error
+    record_change("workspace.created", workspace)
     if owner is not None:
         Membership.objects.create(workspace=workspace, user=owner, role=Role.OWNER)
         let_in(owner)
+        record_member("member.added", workspace.pk, owner, role=Role.OWNER)
     return workspace
+
+
+def record_change(action: str, workspace: Workspace, **details: Any) -> None:
+    """What was done to a workspace itself."""
+    about = ("workspace", ids.show(Workspace.PREFIX, workspace.pk) or "")
+    audit.record(action, workspace_id=workspace.pk, about=about, details=details)
+
+
+def record_member(action: str, workspace_id: UUID, user: Any, **details: Any) -> None:
+    """Who belongs to a workspace, or in which role."""
+    about = ("member", user.get_username())
+    audit.record(action, workspace_id=workspace_id, about=about, details={k: str(v) for k, v in details.items()})
 
 
 def let_in(user: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
@@ -18,6 +18,7 @@ from core.parameters import check_query_parameters
 from workspaces.audit import acting, actor_of
 from workspaces.choices import ActorKind, Scope
 from workspaces.models import ApiToken, Workspace
+from workspaces.rate_limits import Quota, headers_of, refuse_exceeded, take_request
 
 
 class OneFormat(DefaultContentNegotiation):
@@ -46,6 +47,7 @@ class ApiView(APIView):
     content_negotiation_class = OneFormat
     metadata_class = None
     _entered: ExitStack
+    _quotas: Sequence[Quota] = ()
 
     @property
     def token(self) -> ApiToken:
@@ -70,6 +72,9 @@ class ApiView(APIView):
             actor = actor_of(request, ActorKind.TOKEN, str(request.user), request.auth.pk)
             self._entered.enter_context(acting(actor))
             self._entered.enter_context(scope(workspace=request.auth.workspace_id))
+            named = request.headers.get("X-Connection-Id") or request.GET.get("connection")
+            self._quotas = take_request(request.auth, named)
+            refuse_exceeded(self._quotas)
 
     def check_permissions(self, request: Request) -> None:
         """405 for what the view has no method for, rather than a word about scopes."""
@@ -85,6 +90,8 @@ class ApiView(APIView):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         """Data runs no scripts: a policy for them is left out, which would cost a twentieth of a list."""
         final = super().finalize_response(request, response, *args, **kwargs)
+        for name, value in headers_of(self._quotas).items():
+            final[name] = value
         final._csp_exempt = True  # type: ignore[attr-defined]  # what django-csp looks at
         return final
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -26,7 +27,10 @@ def _secret(name: str) -> str:
 
 SECRET_KEY = _secret("SECRET_KEY")
 TOKEN_PEPPER = _secret("TOKEN_PEPPER")
-ENCRYPTION_KEYS = _secret("ENCRYPTION_KEYS")
+ENCRYPTION_KEYS = _secret("ENCRYPTION_KEYS")  # also when they came from the file
+ENCRYPTION_KEYS_FILE = ENVIRONMENT.ENCRYPTION_KEYS_FILE or ""
+SECRET_CACHE_SECONDS = ENVIRONMENT.SECRET_CACHE_SECONDS
+SECRET_STALE_SECONDS = ENVIRONMENT.SECRET_STALE_SECONDS
 
 ALLOWED_HOSTS = ENVIRONMENT.ALLOWED_HOSTS
 PUBLIC_URL = ENVIRONMENT.PUBLIC_URL
@@ -46,6 +50,8 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "pgtrigger",
+    "axes",
+    "pghistory",
     "core",
     "integrations",
     "workspaces",
@@ -66,6 +72,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "workspaces.middleware.ScopeMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -133,12 +140,26 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = ENVIRONMENT.REDIS_URL or ""
 REDIS_PREFIX = ENVIRONMENT.REDIS_PREFIX
 
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # refuses who failed too often, before a password is looked at
+    "workspaces.role_permissions.RoleBackend",
+]
+# Sign-in lock-out: five wrong passwords of one name from one address, then a quarter of an hour nothing.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "core.callers.address_of"
+AXES_LOCKOUT_TEMPLATE = "workspaces/locked_out.html"
+AXES_ENABLE_ADMIN = False  # its lists know no workspaces; the audit log tells of lock-outs
+AXES_VERBOSE = False
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+CSRF_FAILURE_VIEW = "console.link.failures.csrf_failed"
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
@@ -162,6 +183,12 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 # What the platform may reach
 EGRESS_ALLOWED_NETWORKS = ENVIRONMENT.EGRESS_ALLOWED_NETWORKS
 
+TOKEN_MAX_AGE_DAYS = ENVIRONMENT.TOKEN_MAX_AGE_DAYS
+
+# What callers may ask of the API, in requests a minute
+RATE_LIMIT_TOKEN = ENVIRONMENT.RATE_LIMIT_TOKEN
+RATE_LIMIT_CONNECTION = ENVIRONMENT.RATE_LIMIT_CONNECTION
+
 # Work
 SYNC_LEASE_MARGIN_SECONDS = ENVIRONMENT.SYNC_LEASE_MARGIN_SECONDS
 SYNC_WORK_BUDGET_SECONDS = ENVIRONMENT.SYNC_WORK_BUDGET_SECONDS
@@ -174,6 +201,7 @@ OPERATION_LOOKUP_SECONDS = ENVIRONMENT.OPERATION_LOOKUP_SECONDS
 CONNECTORS = ["integrations.connectors.tryton.Tryton", "integrations.connectors.maintainx.MaintainX"]
 # What `manage.py tick` runs: dotted paths of functions without arguments that return how many rows they moved.
 TICKS = [
+    "syncs.ticks.stop_disconnected_work",
     "syncs.ticks.make_missing_syncs",
     "syncs.ticks.notice_mapping_changes",
     "syncs.ticks.resume_after_recovery",
@@ -181,7 +209,9 @@ TICKS = [
     "syncs.ticks.hint_due_runs",
     "syncs.ticks.hint_due_operations",
     "syncs.ticks.forget_old_rows",
+    "syncs.ticks.purge_deleted_connections",
     "connections.services.forget_old_calls",
+    "connections.services.linking.forget_stale_links",
 ]
 
 REST_FRAMEWORK = {
@@ -217,6 +247,8 @@ SPECTACULAR_SETTINGS = {
         "SyncModeEnum": "syncs.choices.Mode",
         "ConnectionStatusEnum": "connections.choices.ConnectionStatus",
         "TokenStatusEnum": "workspaces.choices.TokenStatus",
+        "AuditOutcomeEnum": "workspaces.choices.AuditOutcome",
+        "ActorKindEnum": "workspaces.choices.ActorKind",
     },
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "syncs.api.schema.add_entity_schemas"],
 }

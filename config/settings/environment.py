@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from functools import lru_cache
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from core.encryption import ring_text
 
 NEEDED_IN_PRODUCTION = ("SECRET_KEY", "TOKEN_PEPPER", "ENCRYPTION_KEYS", "DATABASE_URL", "REDIS_URL")
 
@@ -37,6 +40,31 @@ class Environment(BaseSettings):
         None,
         description="Key ring: `id:base64 of 32 bytes`, comma separated; the first encrypts, all decrypt",
         examples=["`k2:mXq…=,k1:9fT…=`"],
+    )
+    ENCRYPTION_KEYS_FILE: str | None = Field(
+        None,
+        description="File that holds the key ring instead of `ENCRYPTION_KEYS`, one key a line; readable by its owner alone",
+        examples=["`/run/secrets/encryption_keys`"],
+    )
+    SECRET_CACHE_SECONDS: int = Field(
+        30,
+        ge=0,
+        le=600,
+        description="How long an answer of a secrets manager serves before it is asked again, in seconds",
+        examples=["`60`"],
+    )
+    SECRET_STALE_SECONDS: int = Field(
+        0,
+        ge=0,
+        le=600,
+        description="How old that answer may get while the secrets manager is down, in seconds; 0 is never used then",
+        examples=["`300`"],
+    )
+    AZURE_KEY_VAULT_URL: str = Field(
+        "https://{vault}.vault.azure.net",
+        pattern=r"^https://\{vault\}\.[A-Za-z0-9.-]+(:[0-9]{1,5})?$",
+        description="Address of an Azure Key Vault by its name; other clouds have others",
+        examples=["`https://{vault}.vault.usgovcloudapi.net`"],
     )
     DATABASE_URL: str | None = Field(
         None,
@@ -112,6 +140,23 @@ class Environment(BaseSettings):
         description="How long an unknown outcome is looked up before a person must decide, in seconds",
         examples=["`3600`"],
     )
+    TOKEN_MAX_AGE_DAYS: int = Field(
+        90,
+        ge=1,
+        le=3650,
+        description="The page Security asks to rotate tokens that are older, in days",
+        examples=["`180`"],
+    )
+    RATE_LIMIT_TOKEN: int = Field(
+        1200, ge=0, le=10_000_000, description="Requests a minute of one token; 0 is no limit", examples=["`600`"]
+    )
+    RATE_LIMIT_CONNECTION: int = Field(
+        1200,
+        ge=0,
+        le=10_000_000,
+        description="Requests a minute about one connection, of all tokens together; 0 is no limit",
+        examples=["`600`"],
+    )
     UPSTREAM_CALL_DAYS: int = Field(
         14,
         ge=1,
@@ -136,6 +181,20 @@ class Environment(BaseSettings):
         for network in value:
             ip_network(network)
         return value
+
+    @model_validator(mode="after")
+    def _key_ring_from_file(self) -> Environment:
+        if self.ENCRYPTION_KEYS_FILE is None:
+            return self
+        if self.ENCRYPTION_KEYS is not None:
+            raise ValueError("ENCRYPTION_KEYS and ENCRYPTION_KEYS_FILE are both set; keep one of them")
+        try:
+            text = Path(self.ENCRYPTION_KEYS_FILE).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise ValueError(f"ENCRYPTION_KEYS_FILE cannot be read: {reason}") from None
+        self.ENCRYPTION_KEYS = SecretStr(ring_text(text))
+        return self
 
     @model_validator(mode="after")
     def _production_is_complete(self) -> Environment:

@@ -15,7 +15,7 @@ from connections.models import CapabilityOverride, Connection
 from connections.screen_texts import entity_title
 from connections.services import NewOverride, allow_again, capabilities, connector_of, forbid, overrides_of
 from connections.services.denials import PAST
-from core.admin import may_write
+from core.admin import may
 from core.admin_buttons import page
 from core.admin_texts import duration, moment, plural
 from core.errors import LineshaftError
@@ -24,7 +24,6 @@ from integrations.registry import catalogue
 __all__ = ["OPERATIONS", "capability_page", "capability_panel"]
 
 OPERATIONS = ("read", "create", "update", "delete")
-MAY_FORBID = frozenset({"owner", "operator"})
 Told = dict[str, Any]
 
 
@@ -70,7 +69,7 @@ def capability_page(admin: Any, request: HttpRequest, connection: Connection, en
 
 
 def _may_forbid(request: HttpRequest, connection: Connection) -> bool:
-    return may_write(request, connection.workspace_id, MAY_FORBID)
+    return may(request, "connections.add_capabilityoverride", connection.workspace_id)
 
 
 def _change(request: HttpRequest, connection: Connection, entity: str, given: dict[str, str]) -> str:

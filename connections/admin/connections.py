@@ -6,30 +6,34 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from connections import services
-from connections.admin import mappings
+from connections.admin import ending, mappings
 from connections.admin.capabilities import capability_page, capability_panel
+from connections.admin.ending import DeletedFilter
 from connections.admin.filters import StatusFilter, SystemFilter
 from connections.admin.forms import ConnectionForm, form_for, form_sections
+from connections.admin.link_sessions import renewal_button
 from connections.admin.panels import connection_facts
 from connections.admin.telling import tell_outcome
 from connections.choices import CONNECTION_BADGES, ConnectionStatus
-from connections.models import Connection
-from connections.services.credentials import stored_names
+from connections.models import CapabilityOverrideHistory, Connection, ConnectionHistory
+from connections.services.credentials import stored_names, stored_places
 from core import ids
 from core.admin import badge, roles_of
 from core.admin_buttons import Button, ButtonAdmin, Question, page
 from core.admin_texts import json_block, plural
 from integrations.registry import catalogue
-from workspaces.models import ApiToken
+from workspaces.admin.history import HistoryPages
+from workspaces.changes import Source
 
 VIEW_FIELDS = (
     "name", "shown_system", "workspace", "environment", "customer_reference", "shown_metadata", "time_zone",
@@ -39,13 +43,13 @@ ENVIRONMENT_BADGES = {"live": "primary", "test": ""}
 
 
 @admin.register(Connection)
-class ConnectionAdmin(ButtonAdmin):
+class ConnectionAdmin(HistoryPages, ButtonAdmin):
     """Connections. Everything is done by the services that the API calls too."""
 
     list_display: Sequence[str] = (
         "name", "shown_system", "status_badge", "environment_badge", "customer_reference", "workspace",
     )  # fmt: skip
-    list_filter = (StatusFilter, SystemFilter, "environment", "workspace")
+    list_filter = (StatusFilter, SystemFilter, "environment", "workspace", DeletedFilter)
     list_select_related = ("workspace",)
     list_per_page = 50
     search_fields = ("name", "customer_reference")
@@ -61,7 +65,9 @@ class ConnectionAdmin(ButtonAdmin):
         Button("check", "Check now", "network_check", "primary"),
         Button("pause", "Pause", "pause"),
         Button("resume", "Resume", "play_arrow"),
+        Button("reconnect", "Reconnect", "link", "primary", asks=True),
         Button("disconnect", "Disconnect", "link_off", "danger", asks=True),
+        Button("delete", "Delete", "delete_forever", "danger", asks=True),
     )
 
     # --- who and which --------------------------------------------------------------------------------------------
@@ -78,6 +84,12 @@ class ConnectionAdmin(ButtonAdmin):
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         return {}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
+        """Without those that were deleted; superusers may ask for them by a filter."""
+        rows: Any = super().get_queryset(request)
+        found: QuerySet[Connection] = rows if getattr(request.user, "is_superuser", False) else rows.kept()
+        return found
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Connection], search_term: str
@@ -170,8 +182,9 @@ class ConnectionAdmin(ButtonAdmin):
         kept: type[ConnectionForm] | None = getattr(request, "connection_form", None)
         if kept is None:
             kind = services.connector_of(obj) if obj else catalogue()[request.GET.get("system", "")]
-            stored = stored_names(obj) if obj else frozenset()
-            kept = form_for(kind, stored=stored, by=str(request.user))
+            places = stored_places(obj) if obj else {}
+            references = {name: reference for name, reference in places.items() if reference}
+            kept = form_for(kind, stored=frozenset(places), references=references, by=str(request.user))
             request.connection_form = kept  # type: ignore[attr-defined]
         return kept
 
@@ -197,10 +210,17 @@ class ConnectionAdmin(ButtonAdmin):
 
     # --- buttons --------------------------------------------------------------------------------------------------
 
+    def offered_buttons(self, request: HttpRequest, row: Connection) -> list[dict[str, Any]]:
+        """With the way to a link by which the customer signs in again."""
+        return [*super().offered_buttons(request, row), *renewal_button(request, row)]
+
     def fitting_buttons(self, request: HttpRequest, row: Connection) -> list[Button]:
-        if row.health == ConnectionStatus.DISCONNECTED:
+        if row.purge_requested_at is not None:
             return []
-        hidden = {"pause" if row.paused else "resume"}
+        if row.health == ConnectionStatus.DISCONNECTED:
+            fitting = {"reconnect", "delete"} if row.system in catalogue() else {"delete"}
+            return [button for button in self.buttons if button.name in fitting]
+        hidden = {"pause" if row.paused else "resume", "reconnect"}
         if row.system not in catalogue():
             hidden.add("check")
         return [button for button in self.buttons if button.name not in hidden]
@@ -218,22 +238,36 @@ class ConnectionAdmin(ButtonAdmin):
         return f"“{connection.name}” goes on: due syncs start within a second or two."
 
     def ask_disconnect(self, request: HttpRequest, connection: Connection) -> Question:
-        secrets = len(stored_names(connection))
-        tokens = ApiToken.objects.filter(connection_id=connection.pk, revoked_at=None).count()
-        return Question(
-            title=f"End “{connection.name}” for good?",
-            lines=[
-                f"{plural(secrets, 'secret')} will be deleted and {plural(tokens, 'token')} of this connection revoked. "
-                "No sync starts any more.",
-                "The records copied so far stay readable. This cannot be undone: to connect again, add a new connection.",
-            ],
-            yes="Yes, disconnect",
-        )
+        return ending.ask_disconnect(connection)
 
     def press_disconnect(self, request: HttpRequest, connection: Connection) -> str:
         secrets = len(stored_names(connection))
         services.disconnect_connection(connection, by=str(request.user))
         return f"“{connection.name}” is disconnected; {plural(secrets, 'secret')} deleted. Its records stay readable."
+
+    def ask_delete(self, request: HttpRequest, connection: Connection) -> Question:
+        return ending.ask_delete(connection)
+
+    def press_delete(self, request: HttpRequest, connection: Connection) -> str:
+        return ending.press_delete(request, connection)
+
+    def press_view(self, request: HttpRequest, object_id: Any, name: str) -> HttpResponse:
+        """Reconnecting is a form of its own."""
+        if name != "reconnect":
+            return super().press_view(request, object_id, name)
+        connection = self.row_or_404(request, object_id)
+        if not self.may_press(request, connection):
+            raise PermissionDenied
+        if all(button.name != name for button in self.fitting_buttons(request, connection)):
+            messages.error(request, f"“{connection.name}” is not disconnected: change its settings here instead.")
+            return HttpResponseRedirect(self.page_address(connection))
+        return ending.reconnect_page(self, request, connection)
+
+    def page_address(self, row: Any) -> str:
+        """Of one that was deleted there is no page any more."""
+        if isinstance(row, Connection) and row.purge_requested_at is not None:
+            return reverse("admin:connections_connection_changelist")
+        return super().page_address(row)
 
     # --- mappings and capabilities --------------------------------------------------------------------------------
 
@@ -256,6 +290,19 @@ class ConnectionAdmin(ButtonAdmin):
     def mapping_view(self, request: HttpRequest, object_id: UUID, entity: str) -> HttpResponse:
         return mappings.mapping_page(self, request, self.row_or_404(request, object_id), entity)
 
+    # --- history ----------------------------------------------------------------------------------------------------
+
+    def history_sources(self, row: Connection) -> Sequence[Source]:
+        """The room above adds to it."""
+        overrides = CapabilityOverrideHistory.objects.filter(connection_id=row.pk)
+        return [
+            Source(ConnectionHistory.objects.filter(pgh_obj_id=row.pk), lambda _: "Connection"),
+            Source(overrides, lambda each: f"Override of {each.operation} {each.entity} {each.field}".strip()),
+        ]
+
+    def history_search(self, row: Connection) -> str:
+        return ids.show(Connection.PREFIX, row.pk) or ""
+
     # --- shown ------------------------------------------------------------------------------------------------------
 
     @display(description="System", ordering="system")
@@ -273,7 +320,8 @@ class ConnectionAdmin(ButtonAdmin):
 
     @display(description="Secrets")
     def shown_secrets(self, connection: Connection) -> str:
-        return ", ".join(f"{name} (stored)" for name in sorted(stored_names(connection))) or "None stored"
+        places = sorted(stored_places(connection).items())
+        return ", ".join(f"{name} ({reference or 'stored'})" for name, reference in places) or "None stored"
 
 
 def _id_in(text: str) -> UUID | None:

@@ -20,7 +20,7 @@ from core.errors import ValidationFailedError
 from core.json import loads_strict
 from integrations.sdk.declarations import ConfigField
 
-__all__ = ["JsonObjectField", "PemField", "SecretPemWidget", "secret_field", "setting_field"]
+__all__ = ["JsonObjectField", "PemField", "SecretPemWidget", "reference_field", "secret_field", "setting_field"]
 
 MAX_PEM = 200_000
 
@@ -30,6 +30,13 @@ class SecretPemWidget(UnfoldAdminTextareaWidget):
 
     def format_value(self, value: Any) -> str | None:
         return None
+
+
+class SecretWidget(UnfoldAdminPasswordWidget):
+    """A password input that the browser lets be empty: a reference may stand for it. The form says if it may not."""
+
+    def use_required_attribute(self, initial: Any) -> bool:
+        return False
 
 
 class PemField(forms.CharField):
@@ -87,16 +94,30 @@ def setting_field(setting: ConfigField) -> forms.Field:
     return _KINDS[setting.kind](setting, common)
 
 
-def secret_field(setting: ConfigField, *, stored: bool) -> forms.CharField:
-    """A password input: what is stored is never shown, and stays when nothing is entered."""
+def secret_field(setting: ConfigField, *, stored: bool, kept_at: str = "") -> forms.CharField:
+    """A password input: what is stored is never shown, and stays when nothing is entered. `kept_at`: its reference."""
     hint = "Stored. Leave it empty to keep it." if stored else ""
-    attrs = {"autocomplete": "new-password", "placeholder": "•••••••• stored" if stored else ""}
+    if kept_at:
+        hint = f"Read from {kept_at}. Leave it empty to keep that."
+    placeholder = "•••••••• stored" if stored and not kept_at else kept_at
     return forms.CharField(
         label=setting.title,
         help_text=" ".join(part for part in (_sentence(setting.help), hint) if part),
         required=setting.required and not stored,
         strip=False,
-        widget=UnfoldAdminPasswordWidget(attrs=attrs),
+        widget=SecretWidget(attrs={"autocomplete": "new-password", "placeholder": placeholder}),
+    )
+
+
+def reference_field(setting: ConfigField) -> forms.CharField:
+    """Where a secrets manager keeps the secret, in place of the secret itself."""
+    attrs = {"spellcheck": "false", "autocomplete": "off", "placeholder": "vault:kv/acme/erp#password"}
+    return forms.CharField(
+        label=f"{setting.title}: where it is kept",
+        help_text="Instead of the secret itself: vault:mount/path#field, aws-sm:name#key, azure-kv:vault/name or"
+        " env:LINESHAFT_REF_NAME, under one of the workspace's secret prefixes.",
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs=attrs),
     )
 
 

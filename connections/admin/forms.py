@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from zoneinfo import available_timezones
 
@@ -13,7 +14,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from connections.admin.fields import JsonObjectField, PemField, secret_field, setting_field
+from connections.admin.fields import JsonObjectField, PemField, reference_field, secret_field, setting_field
 from connections.models import Connection
 from connections.services import create_connection, needs_check, update_connection
 from connections.services.opening import TLS_CLIENT_KEY
@@ -22,7 +23,7 @@ from integrations.sdk.connector import Connector
 
 __all__ = ["ConnectionForm", "form_for", "form_sections"]
 
-SETTING, SECRET, REMOVE = "config__", "secret__", "remove__"
+SETTING, SECRET, REMOVE, REFERENCE = "config__", "secret__", "remove__", "reference__"
 DATA = ("customer_reference", "metadata")
 ADVANCED = ("time_zone", "page_size", "proxy", "ca_certificate", "client_certificate", "client_key")
 PLAIN = ("name", *DATA, *ADVANCED)
@@ -68,6 +69,8 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]  # Django canno
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in self._referred():
+            self.fields[SECRET + name].required = False
         if not self.instance._state.adding:
             self._show_stored()
         elif "workspace" in self.fields:
@@ -79,6 +82,19 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]  # Django canno
                 self.initial[SETTING + setting.name] = self.instance.config.get(setting.name, setting.default)
         if TLS_CLIENT_KEY in self.stored:
             self.fields["client_key"].help_text += " Stored. Leave it empty to keep it."
+
+    def _referred(self) -> list[str]:
+        """Secrets for which a reference was entered."""
+        names = [setting.name for setting in self.kind.config if setting.secret]
+        return [
+            name for name in names if self.is_bound and self.data.get(self.add_prefix(REFERENCE + name), "").strip()
+        ]
+
+    def clean(self) -> None:
+        super().clean()
+        for name in self._referred():
+            if self.cleaned_data.get(SECRET + name):
+                self.add_error(REFERENCE + name, "Enter the secret itself or where it is kept, not both.")
 
     def _prefer_the_only_workspace(self) -> None:
         choices: Any = self.fields["workspace"]
@@ -131,12 +147,14 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]  # Django canno
         given = {field.name: self.cleaned_data[SETTING + field.name] for field in self.kind.config if not field.secret}
         return {name: None if value == "" else value for name, value in given.items()}
 
-    def _secrets(self) -> dict[str, str | None]:
-        """Secrets that were entered; None removes one."""
-        found: dict[str, str | None] = {}
+    def _secrets(self) -> dict[str, Any]:
+        """Secrets that were entered, themselves or by reference; None removes one."""
+        found: dict[str, Any] = {}
         for field in self.kind.config:
             if field.secret and self.cleaned_data[SECRET + field.name]:
                 found[field.name] = self.cleaned_data[SECRET + field.name]
+            elif field.secret and self.cleaned_data.get(REFERENCE + field.name):
+                found[field.name] = {"ref": self.cleaned_data[REFERENCE + field.name]}
             elif self.cleaned_data.get(REMOVE + field.name):
                 found[field.name] = None
         return found
@@ -152,6 +170,8 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]  # Django canno
     def _field_at(self, pointer: str) -> str | None:
         parts = pointer.strip("/").split("/")
         name = {"config": SETTING, "secrets": SECRET}.get(parts[0], "") + parts[-1]
+        if parts[0] == "secrets" and self.cleaned_data.get(REFERENCE + parts[-1]):
+            name = REFERENCE + parts[-1]
         return name if name in self.fields else None
 
     def _tell_that_secrets_are_gone(self) -> None:
@@ -162,15 +182,21 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]  # Django canno
             self.add_error(None, f"Nothing is saved yet. Enter {', '.join(names)} again: secrets are not sent back.")
 
 
-def form_for(kind: type[Connector], *, stored: frozenset[str], by: str) -> type[ConnectionForm]:
-    """The form of a system's connections. `stored`: names of the secrets there are."""
+def form_for(
+    kind: type[Connector], *, stored: frozenset[str], by: str, references: Mapping[str, str] | None = None
+) -> type[ConnectionForm]:
+    """The form of a system's connections. `stored`: names of the secrets there are; `references`: where some are kept."""
+    kept_at = references or {}
     fields: dict[str, Any] = {}
     for setting in kind.config:
         if not setting.secret:
             fields[SETTING + setting.name] = setting_field(setting)
             fields[SETTING + setting.name].initial = setting.default
             continue
-        fields[SECRET + setting.name] = secret_field(setting, stored=setting.name in stored)
+        fields[SECRET + setting.name] = secret_field(
+            setting, stored=setting.name in stored, kept_at=kept_at.get(setting.name, "")
+        )
+        fields[REFERENCE + setting.name] = reference_field(setting)
         if setting.name in stored and not setting.required:
             fields[REMOVE + setting.name] = forms.BooleanField(
                 required=False, label=f"Remove {setting.title}", widget=UnfoldBooleanSwitchWidget()
@@ -182,11 +208,12 @@ def form_for(kind: type[Connector], *, stored: frozenset[str], by: str) -> type[
 def form_sections(form: type[ConnectionForm], *, adding: bool) -> list[tuple[str | None, dict[str, Any]]]:
     """The form's fields in the admin's fieldsets."""
     settings = [name for name in form.base_fields if name.startswith((SETTING, SECRET, REMOVE))]
+    references = [name for name in form.base_fields if name.startswith(REFERENCE)]
     where = ["workspace", "environment"]
     told = {"description": form.kind.summary} if form.kind.summary else {}
     return [
         (None, {"fields": ["name", *where] if adding else ["name", "shown_system", *where]}),
         (f"Access to {form.kind.title}", {"fields": settings, **told}),
         ("Your own data", {"fields": list(DATA)}),
-        ("Advanced", {"fields": list(ADVANCED), "classes": ["collapse"]}),
+        ("Advanced", {"fields": [*ADVANCED, *references], "classes": ["collapse"]}),
     ]

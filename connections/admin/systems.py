@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django import forms
@@ -17,11 +18,13 @@ from unfold.widgets import (
 )
 
 from connections.admin.fields import JsonObjectField
-from connections.models import SystemSettings
+from connections.models import SystemSettings, SystemSettingsHistory
 from connections.services.systems import CLIENT_SECRET, has_client_secret, redirect_uri, update_system_settings
 from core.admin import TenantAdmin, badge
 from core.errors import LineshaftError
 from integrations.registry import catalogue
+from workspaces.admin.history import HistoryPages
+from workspaces.changes import Source
 from workspaces.choices import Environment
 
 KEY = ("workspace", "system", "environment")
@@ -106,7 +109,7 @@ class SystemSettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # Django c
 
 
 @admin.register(SystemSettings)
-class SystemSettingsAdmin(TenantAdmin):
+class SystemSettingsAdmin(HistoryPages, TenantAdmin):
     """One row for each system, environment and workspace that differs from what is declared."""
 
     form = SystemSettingsForm
@@ -141,6 +144,12 @@ class SystemSettingsAdmin(TenantAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def history_sources(self, row: SystemSettings) -> Sequence[Source]:
+        return [Source(SystemSettingsHistory.objects.filter(pgh_obj_id=row.pk), lambda _: "Settings")]
+
+    def history_search(self, row: SystemSettings) -> str:
+        return row.system
 
     @display(description="System", ordering="system")
     def shown_system(self, row: SystemSettings) -> str:

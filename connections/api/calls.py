@@ -26,7 +26,7 @@ from workspaces.views import ApiView
 class ScopeOfOwner(HasScope):
     """Calls of operations are for who may see operations, all others for who may see syncs."""
 
-    def needed(self, request: Request, view: APIView, method: str) -> Scope | None:
+    def needed(self, request: Request, view: APIView, method: str) -> str | None:
         return Scope.OPERATIONS_READ if "operation" in request.GET else super().needed(request, view, method)
 
 
@@ -70,7 +70,11 @@ def _asked(token: ApiToken, request: Request) -> Any:
     run_id, operation_id = id_from(request, "run", "run"), id_from(request, "operation", "op")
     if run_id and operation_id:
         raise wrong_parameter("run", "and ?operation exclude each other; send one of them")
-    rows = UpstreamCall.objects.filter(workspace_id=token.workspace_id, connection__environment=token.environment)
+    rows = UpstreamCall.objects.filter(
+        workspace_id=token.workspace_id,
+        connection__environment=token.environment,
+        connection__purge_requested_at=None,
+    )
     connection_id = asked_connection(token, request) or token.connection_id
     if connection_id is not None:
         rows = rows.filter(connection_id=connection_id)

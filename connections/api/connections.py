@@ -1,8 +1,7 @@
-"""Connections: made, seen, changed, tried out, paused and ended."""
+"""Connections: made, seen, changed and tried out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +21,7 @@ from connections.serializers import (
     ConnectionSerializer,
     HealthSerializer,
     NewConnectionSerializer,
+    PurgingSerializer,
     connection_body,
 )
 from connections.services import CheckOutcome
@@ -79,7 +79,7 @@ class Connections(ApiView):
         cursor = None
         if more:
             cursor = encode_cursor((shown[-1].pk,), purpose="connections", filters=filters_of(request))
-        return Response({"data": _bodies(shown), "next_cursor": cursor})
+        return Response({"data": bodies_of(shown), "next_cursor": cursor})
 
     @extend_schema(
         operation_id="createConnection",
@@ -108,7 +108,7 @@ class Connections(ApiView):
     def post(self, request: Request) -> Response:
         if self.token.connection_id is not None:
             raise ForbiddenError("A connection token cannot make connections; use a workspace token.")
-        values = _validated(NewConnectionSerializer, request)
+        values = validated(NewConnectionSerializer, request)
         by = str(request.user)
         try:
             made = services.create_connection(
@@ -126,13 +126,17 @@ class Connections(ApiView):
         outcome = services.check_connection(made, by=by)
         made.refresh_from_db()
         location = f"/api/v1/connections/{ids.show(Connection.PREFIX, made.pk)}"
-        return Response(_body(made, outcome), status=201, headers={"Location": location})
+        return Response(body_of(made, outcome), status=201, headers={"Location": location})
 
 
 class OneConnection(ApiView):
     """One connection."""
 
-    scopes = {"GET": Scope.CONNECTIONS_READ, "PATCH": Scope.CONNECTIONS_WRITE}
+    scopes = {
+        "GET": Scope.CONNECTIONS_READ,
+        "PATCH": Scope.CONNECTIONS_WRITE,
+        "DELETE": Scope.CONNECTIONS_WRITE,
+    }
 
     @extend_schema(
         operation_id="getConnection",
@@ -142,7 +146,7 @@ class OneConnection(ApiView):
         examples=[OpenApiExample("Connection", examples.CONNECTION, response_only=True)],
     )
     def get(self, request: Request, connection_id: str) -> Response:
-        return Response(_bodies([find_connection(self.token, connection_id)])[0])
+        return Response(bodies_of([find_connection(self.token, connection_id)])[0])
 
     @extend_schema(
         operation_id="changeConnection",
@@ -162,14 +166,32 @@ class OneConnection(ApiView):
     )
     def patch(self, request: Request, connection_id: str) -> Response:
         connection = find_connection(self.token, connection_id)
-        changes, by = _validated(ConnectionChangeSerializer, request), str(request.user)
+        changes, by = validated(ConnectionChangeSerializer, request), str(request.user)
         secrets = changes.pop("secrets", {})
         services.update_connection(connection, changes=changes, secrets=secrets, by=by, check=False)
         outcome = None
         if services.needs_check(changes, secrets):
             outcome = services.check_connection(connection, by=by)
             connection.refresh_from_db()
-        return Response(_body(connection, outcome))
+        return Response(body_of(connection, outcome))
+
+    @extend_schema(
+        operation_id="deleteConnection",
+        tags=TAGS,
+        summary="Delete a connection and all of its data",
+        description=(
+            "The connection is gone for everybody at once, and its secrets with it. Everything copied from the system, its"
+            " runs, operations, calls, mappings and tokens are purged within minutes, and the `data` of its events is"
+            " emptied; the audit log keeps a receipt with the number of rows. It cannot be undone."
+        ),
+        request=None,
+        responses={202: PurgingSerializer},
+        examples=[OpenApiExample("Purging", examples.PURGING, response_only=True, status_codes=["202"])],
+    )
+    def delete(self, request: Request, connection_id: str) -> Response:
+        connection = find_connection(self.token, connection_id)
+        services.delete_connection(connection, by=str(request.user))
+        return Response({"id": ids.show(Connection.PREFIX, connection.pk), "status": "purging"}, status=202)
 
 
 class CheckConnection(ApiView):
@@ -194,72 +216,6 @@ class CheckConnection(ApiView):
     def post(self, request: Request, connection_id: str) -> Response:
         connection = find_connection(self.token, connection_id)
         return Response(services.check_connection(connection, by=str(request.user)).as_json())
-
-
-class _Change(ApiView):
-    """A change of state without a body; doing it twice changes nothing."""
-
-    scopes = {"POST": Scope.CONNECTIONS_WRITE}
-
-    def change(self, request: Request, connection_id: str, service: Callable[..., Connection]) -> Response:
-        connection = find_connection(self.token, connection_id)
-        return Response(_bodies([service(connection, by=str(request.user))])[0])
-
-
-class PauseConnection(_Change):
-    """No more syncs."""
-
-    @extend_schema(
-        operation_id="pauseConnection",
-        tags=TAGS,
-        summary="Pause a connection's syncs",
-        description="Stops syncs, not writes. Pausing twice changes nothing.",
-        request=None,
-        responses=ConnectionSerializer,
-        examples=[
-            OpenApiExample("Paused", {**examples.CONNECTION, "status": "paused", "paused": True}, response_only=True)
-        ],
-    )
-    def post(self, request: Request, connection_id: str) -> Response:
-        return self.change(request, connection_id, services.pause_connection)
-
-
-class ResumeConnection(_Change):
-    """Syncs go on."""
-
-    @extend_schema(
-        operation_id="resumeConnection",
-        tags=TAGS,
-        summary="Resume a connection's syncs",
-        request=None,
-        responses=ConnectionSerializer,
-        examples=[OpenApiExample("Resumed", examples.CONNECTION, response_only=True)],
-    )
-    def post(self, request: Request, connection_id: str) -> Response:
-        return self.change(request, connection_id, services.resume_connection)
-
-
-class DisconnectConnection(_Change):
-    """The end of a connection."""
-
-    @extend_schema(
-        operation_id="disconnectConnection",
-        tags=TAGS,
-        summary="End a connection for good",
-        description=(
-            "Its secrets are deleted and its tokens revoked; the records copied so far stay readable. It cannot be"
-            " undone: connect again by a new connection."
-        ),
-        request=None,
-        responses=ConnectionSerializer,
-        examples=[
-            OpenApiExample(
-                "Disconnected", {**examples.CONNECTION, "status": "disconnected", "secrets": []}, response_only=True
-            )
-        ],
-    )
-    def post(self, request: Request, connection_id: str) -> Response:
-        return self.change(request, connection_id, services.disconnect_connection)
 
 
 class ConnectionHealth(ApiView):
@@ -294,20 +250,25 @@ def _filtered(rows: Any, request: Request) -> Any:
     return rows
 
 
-def _validated(kind: type[ConnectionChangeSerializer], request: Request) -> dict[str, Any]:
+def validated(kind: type[ConnectionChangeSerializer], request: Request) -> dict[str, Any]:
     serializer = kind(data=request.data)
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)
 
 
-def _bodies(connections: list[Connection]) -> list[dict[str, Any]]:
-    """Connections as shown, with the names of their secrets read at once."""
-    names: dict[UUID, set[str]] = {}
+def bodies_of(connections: list[Connection]) -> list[dict[str, Any]]:
+    """Connections as shown, with the names of their secrets and where references lead read at once."""
+    secrets: dict[UUID, dict[str, str]] = {}
     stored = Credential.objects.filter(connection__in=connections)
-    for connection_id, name in stored.values_list("connection_id", "name"):
-        names.setdefault(connection_id, set()).add(name)
-    return [connection_body(connection, frozenset(names.get(connection.pk, ()))) for connection in connections]
+    for connection_id, name, reference in stored.values_list("connection_id", "name", "reference"):
+        secrets.setdefault(connection_id, {})[name] = reference
+    bodies = []
+    for connection in connections:
+        found = secrets.get(connection.pk, {})
+        references = {name: reference for name, reference in found.items() if reference}
+        bodies.append(connection_body(connection, frozenset(found), references))
+    return bodies
 
 
-def _body(connection: Connection, outcome: CheckOutcome | None) -> dict[str, Any]:
-    return {**_bodies([connection])[0], "check": outcome.as_json() if outcome else None}
+def body_of(connection: Connection, outcome: CheckOutcome | None) -> dict[str, Any]:
+    return {**bodies_of([connection])[0], "check": outcome.as_json() if outcome else None}

@@ -130,6 +130,7 @@ CONNECTION: dict[str, Any] = {
     "time_zone": "Europe/Berlin",
     "config": {"base_url": "https://erp.nordwerk.example"},
     "secrets": ["password"],
+    "secret_references": {},
     "ca_certificate": "",
     "client_certificate": "",
     "has_client_key": False,
@@ -139,6 +140,8 @@ CONNECTION: dict[str, Any] = {
     "system_version": "8.2",
     "checked_at": "2026-03-01T08:00:00Z",
     "error": None,
+    "shared": {"purchase_order": "read_write", "vendor": "read"},
+    "passthrough_shared": False,
     "created_at": "2026-03-01T08:00:00Z",
     "updated_at": "2026-03-01T08:00:00Z",
 }
@@ -152,6 +155,8 @@ NEW: dict[str, Any] = {
     "metadata": {"region": "north"},
     "time_zone": "Europe/Berlin",
 }
+RECONNECT: dict[str, Any] = {"secrets": {"password": "..."}}
+PURGING: dict[str, Any] = {"id": CONNECTION["id"], "status": "purging"}
 CHANGE: dict[str, Any] = {"secrets": {"password": "..."}, "metadata": {"region": None}}
 HEALTH: dict[str, Any] = {
     "status": "offline",
@@ -231,8 +236,11 @@ TOKEN: dict[str, Any] = {
     "environment": "live",
     "workspace": "ws_01935000000070008000000000000001",
     "connection": CONNECTION["id"],
+    "person": None,
     "scopes": ["events:read", "records:read"],
     "allowed_networks": ["203.0.113.0/24"],
+    "kept_at": None,
+    "replaces": None,
     "created_at": "2026-03-01T08:00:00Z",
     "created_by": "token tok_01935000000070008000000000000005",
     "expires_at": "2027-03-01T08:00:00Z",

@@ -17,7 +17,7 @@ from connections.serializers import NewConnectionTokenSerializer
 from connections.views import find_connection
 from core.errors import ConflictError
 from core.pagination import cursor_from, encode_cursor, filters_of, limit_from
-from workspaces.api.tokens import visible_tokens, within
+from workspaces.api.tokens import shown_once, visible_tokens, within
 from workspaces.choices import Scope
 from workspaces.models import ApiToken
 from workspaces.serializers import NewTokenSerializer, TokenListSerializer, token_body
@@ -80,9 +80,7 @@ class ConnectionTokens(ApiView):
         serializer.is_valid(raise_exception=True)
         values = within(self.token, serializer.validated_data)
         made, clear = _create(connection, created_by=str(request.user), **values)
-        body = {**token_body(made), "token": clear}
-        location = f"/api/v1/tokens/{body['id']}"
-        return Response(body, status=201, headers={"Location": location, "Cache-Control": "no-store"})
+        return shown_once({**token_body(made), "token": clear})
 
 
 @transaction.atomic
@@ -93,5 +91,5 @@ def _create(connection: Connection, **values: Any) -> tuple[ApiToken, str]:
     """
     locked = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
     if locked.health == ConnectionStatus.DISCONNECTED:
-        raise ConflictError("The connection was ended; make a new one.", code="CONNECTION_DISCONNECTED")
+        raise ConflictError("The connection was ended; reconnect it first.", code="CONNECTION_DISCONNECTED")
     return create_token(workspace=locked.workspace, connection_id=locked.pk, **values)

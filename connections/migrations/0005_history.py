@@ -6,6 +6,19 @@ import pgtrigger.migrations
 from django.db import migrations, models
 
 
+def _as_it_is(table, columns):
+    """What is there already begins its history as it is now: the first change then tells what was before.
+
+    In this migration, since the tables are its own and empty: nothing waits for their locks.
+    """
+    names = ", ".join(f'"{column}"' for column in columns)
+    return migrations.RunSQL(
+        f'INSERT INTO "{table}history" (pgh_created_at, pgh_label, pgh_obj_id, {names})'
+        f" SELECT now(), 'baseline', id, {names} FROM \"{table}\"",
+        reverse_sql=migrations.RunSQL.noop,
+    )
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -153,5 +166,17 @@ class Migration(migrations.Migration):
         pgtrigger.migrations.AddTrigger(
             model_name='systemsettingshistory',
             trigger=pgtrigger.compiler.Trigger(name='never_changed', sql=pgtrigger.compiler.UpsertTriggerSql(func="RAISE EXCEPTION 'pgtrigger: Cannot update rows from % table', TG_TABLE_NAME;", hash='d9c55b72a0a65580c7d8075fa605c1a350d686c8', operation='UPDATE', pgid='pgtrigger_never_changed_3fc1d', table='connections_systemsettingshistory', when='BEFORE')),
+        ),
+        _as_it_is(
+            'connections_capabilityoverride',
+            ['workspace_id', 'connection_id', 'entity', 'operation', 'field', 'reason', 'created_by'],
+        ),
+        _as_it_is(
+            'connections_connection',
+            ['workspace_id', 'system', 'environment', 'name', 'customer_reference', 'metadata', 'time_zone', 'config', 'ca_certificate', 'client_certificate', 'proxy', 'page_size', 'paused', 'shared', 'passthrough_shared'],
+        ),
+        _as_it_is(
+            'connections_systemsettings',
+            ['workspace_id', 'system', 'environment', 'enabled', 'oauth_client_id', 'schedules'],
         ),
     ]

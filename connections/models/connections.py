@@ -82,6 +82,9 @@ class Connection(models.Model):
     purge_requested_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="Deleted for everybody since then; its data goes in batches."
     )
+    purge_progress = models.JSONField(
+        null=True, blank=True, editable=False, help_text="What the purge deleted so far, rows by table."
+    )
 
     online_since = models.DateTimeField(
         null=True, blank=True, help_text="When it came back from being offline or from needing a sign-in."

@@ -22,10 +22,11 @@ SYSTEM_SETTINGS = ("workspace", "system", "environment", "enabled", "oauth_clien
 OVERRIDE_SETTINGS = ("workspace", "connection", "entity", "operation", "field", "reason", "created_by")
 
 
-class ConnectionHistory(  # type: ignore[misc]
-    # Of a connection that is purged nothing may stay, so its end leaves no copy.
-    history_of(Connection, CONNECTION_SETTINGS, keep_deleted=pgtrigger.Q(old__purge_requested_at__isnull=True))
-):
+# Of a connection that is purged nothing may stay, so its end leaves no copy.
+NOT_PURGED = pgtrigger.Q(old__purge_requested_at__isnull=True)
+
+
+class ConnectionHistory(history_of(Connection, CONNECTION_SETTINGS, keep_deleted=NOT_PURGED)):  # type: ignore[misc]
     """A connection as it was."""
 
     objects = scoped(models.QuerySet, workspace="workspace")

@@ -5,11 +5,11 @@ from connections.services.calls import CallLog, forget_old_calls
 from connections.services.capabilities import capabilities
 from connections.services.cards import Card, Denial, card_of, cards_of
 from connections.services.checking import Check, CheckOutcome, check_connection
+from connections.services.ending import delete_connection, disconnect_connection, reconnect_connection, revive
 from connections.services.error_texts import error_json
 from connections.services.health import let_probe_through, record_success, record_trouble
 from connections.services.lifecycle import (
     create_connection,
-    disconnect_connection,
     needs_check,
     pause_connection,
     resume_connection,
@@ -27,6 +27,8 @@ from connections.services.opening import connector_of, open_connector
 from connections.services.overrides import NewOverride, allow_again, forbid, overrides_of, set_overrides
 from connections.services.passthrough import RawAnswer, RawCall, is_reading, pass_through
 from connections.services.schemas import validate_body, write_schema
+from connections.services.sharing import demand_shared
+from connections.services.systems import demand_enabled, schedule_of
 
 __all__ = [
     "CallLog",
@@ -47,6 +49,9 @@ __all__ = [
     "create_connection",
     "current_override",
     "definitions_of",
+    "delete_connection",
+    "demand_enabled",
+    "demand_shared",
     "disconnect_connection",
     "effective_mapping",
     "ensure_default_mapping",
@@ -60,9 +65,12 @@ __all__ = [
     "overrides_of",
     "pass_through",
     "pause_connection",
+    "reconnect_connection",
     "record_success",
     "record_trouble",
     "resume_connection",
+    "revive",
+    "schedule_of",
     "set_mapping",
     "set_overrides",
     "take_call",

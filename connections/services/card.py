@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from hashlib import blake2b
 
+from connections.choices import Access
 from connections.services.denials import OF_FIELDS, PAST, Denial, Forbidden, because, one_of, with_article
 from integrations.entities.spec import EntitySpec, FieldSpec
 from integrations.sdk.connector import Connector
@@ -29,10 +30,11 @@ class Card:
         rows: Iterable[MappingRow] | None = None,
         zone: str = "UTC",
         permitted: Mapping[str, bool] | None = None,
+        shared: Access | None = Access.READ_WRITE,
         forbidden: Iterable[Forbidden] = (),
     ) -> None:
         """`rows`: the mapping in force, None for the connector's own. `permitted`: operation -> may the account do it; what
-        is not named is not known and counts as yes. Errors: NotSupportedError when the system lacks the entity."""
+        is not named is not known and counts as yes. `shared`: what the customer lets us do, None nothing. Errors: NotSupportedError when the system lacks the entity."""
         self.connector = connector
         self.resource: Resource = connector.resource(entity)
         self.spec: EntitySpec = self.resource.spec
@@ -40,6 +42,7 @@ class Card:
         self.by_target = {row.target: row for row in self.rows}
         self.zone = zone
         self.permitted = dict(permitted or {})
+        self.shared = shared
         self.forbidden = tuple(forbidden)
         self.unmapping: Unmapping = compile_unmapping(self.spec, self.rows, zone=zone)
 
@@ -47,7 +50,7 @@ class Card:
     def digest(self) -> bytes:
         """Differs whenever an answer could."""
         declared = (self.resource.writes, self.resource.rules, self.resource.actions)
-        rest = (self.connector.__qualname__, self.spec.name, self.permitted, self.forbidden, declared)
+        rest = (self.connector.__qualname__, self.spec.name, self.permitted, self.shared, self.forbidden, declared)
         return blake2b(digest_of(self.rows, salt=self.zone) + repr(rest).encode(), digest_size=16).digest()
 
     @property
@@ -163,6 +166,11 @@ class Card:
     # --- reasons --------------------------------------------------------------------------------------------------
 
     def _permission(self, operation: str) -> Denial | None:
+        """By the customer, who shares or does not, then by the rights of the account."""
+        if self.shared is None or (operation != "read" and self.shared != Access.READ_WRITE):
+            what = self.spec.plural.replace("_", " ")
+            shown = what if self.shared is None else f"writing {what}"
+            return Denial("permission", f"The customer does not share {shown} on this connection.")
         if self.permitted.get(operation, True):
             return None
         return Denial(

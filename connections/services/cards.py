@@ -10,6 +10,7 @@ from typing import Any
 
 from django_scopes import scope
 
+from connections.choices import Access
 from connections.models import CapabilityOverride, Connection
 from connections.models import Mapping as StoredMapping
 from connections.services.card import Card
@@ -40,10 +41,17 @@ def cards_of(connection: Connection, *entities: str) -> dict[str, Card]:
             rows=_in_force(connector.resource(name), own.get(name, {})),
             zone=connection.time_zone,
             permitted=probed.get(name),
+            shared=_shared(connection, name),
             forbidden=forbidden.get(name, ()),
         )
         for name in names
     }
+
+
+def _shared(connection: Connection, entity: str) -> Access | None:
+    if connection.shares(entity, write=True):
+        return Access.READ_WRITE
+    return Access.READ if connection.shares(entity) else None
 
 
 def _own_rows(connection: Connection, entities: list[str]) -> dict[str, dict[str, dict[str, Any]]]:

@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 from django_scopes import scope
 
 from connections.choices import MAY_SYNC, ConnectionStatus
-from connections.models import Connection
+from connections.models import Connection, Grant
 from connections.services.error_texts import error_json
 from core.errors import Category, LineshaftError
 from workspaces.choices import EventType
@@ -69,14 +69,15 @@ def record_trouble(
 ) -> None:
     """A call failed: keep the error, count what is transient, ask for a new sign-in where that is the trouble.
 
-    `opened_at` is when the caller took its secrets. A refusal of secrets that were replaced since then tells nothing.
+    `opened_at` is when the caller took its secrets. A refusal of secrets that were replaced since then, or of a
+    sign-in before the last one, tells nothing.
     """
     with scope(workspace=workspace_id), transaction.atomic():
         connection = _lock(connection_id)
         if connection is None or connection.health == ConnectionStatus.DISCONNECTED:
             return
         if error.category is Category.AUTH:
-            if opened_at is not None and connection.credentials.filter(updated_at__gt=opened_at).exists():
+            if opened_at is not None and _signed_in_since(connection, opened_at):
                 return
             return _needs_reauth(connection, error)
         if connection.health == _REAUTH:
@@ -118,6 +119,14 @@ def tell(connection: Connection, type: EventType, **data: Any) -> None:
         environment=connection.environment,
         connection_id=connection.pk,
         data={"system": connection.system, "status": connection.status, **data},
+    )
+
+
+def _signed_in_since(connection: Connection, moment: datetime) -> bool:
+    """Whether a secret was replaced, or a person signed in anew. A renewal is neither: it does not touch `updated_at`."""
+    return (
+        connection.credentials.filter(updated_at__gt=moment).exists()
+        or Grant.objects.filter(connection_id=connection.pk, updated_at__gt=moment).exists()
     )
 
 

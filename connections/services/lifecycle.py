@@ -1,4 +1,4 @@
-"""Making, changing, pausing and ending connections."""
+"""Making, changing and pausing connections. What ends them, and what may come after, is `ending`'s."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from connections.models import Connection
 from connections.services.certificates import faults_of_pem
 from connections.services.checking import check_connection
 from connections.services.credentials import store_secrets, stored_names
-from connections.services.health import tell
 from connections.services.opening import TLS_CLIENT_KEY, connector_of
-from connections.services.setting_values import check_values, clean_config, clean_secrets, faults_of_columns
+from connections.services.setting_values import (
+    check_values,
+    clean_config,
+    clean_secrets_or_references,
+    faults_of_columns,
+)
+from connections.services.systems import demand_enabled
+from core import ids
 from core.errors import ConflictError, FieldError, ValidationFailedError
 from core.json import pointer
 from integrations.registry import get_connector
 from integrations.sdk.connector import Connector
-from workspaces import tokens
-from workspaces.choices import EventType
+from workspaces import audit
 from workspaces.models import Workspace
 
 COLUMNS = ("name", "customer_reference", "metadata", "time_zone", "proxy", "page_size")
@@ -39,7 +44,7 @@ def create_connection(
     system: str,
     name: str,
     config: Mapping[str, Any],
-    secrets: Mapping[str, str | None],
+    secrets: Mapping[str, Any],
     environment: str,
     customer_reference: str = "",
     metadata: Mapping[str, Any] | None = None,
@@ -55,9 +60,12 @@ def create_connection(
     """Store a new connection, then try it out.
 
     It is kept as `pending` with the error when the check fails, so that nothing typed is lost; it becomes active with
-    the first check that goes well. Errors: ValidationFailedError with a pointer per value, NotFoundError for the system.
+    the first check that goes well. Errors: ValidationFailedError with a pointer per value, NotFoundError for the system,
+    BusinessRuleError SYSTEM_DISABLED.
     """
     kind = get_connector(system)
+    with scope(workspace=workspace.pk):
+        demand_enabled(workspace.pk, system, environment)
     columns = {
         "name": name,
         "customer_reference": customer_reference,
@@ -67,7 +75,7 @@ def create_connection(
         "page_size": page_size,
     }
     errors = [*faults_of_columns({**columns, "environment": environment})]
-    cleaned, kept = clean_config(kind, config, errors), clean_secrets(kind, secrets, errors)
+    cleaned, kept = clean_config(kind, config, errors), clean_secrets_or_references(kind, secrets, errors)
     errors += faults_of_pem(
         ca_certificate=ca_certificate, client_certificate=client_certificate, client_key=client_key or None
     )
@@ -85,10 +93,11 @@ def create_connection(
             **{**columns, "name": name.strip()},
         )
         store_secrets(connection, {**kept, **({TLS_CLIENT_KEY: client_key} if client_key else {})})
+        tell_audit("created", connection, system=system, environment=environment)
     log.info("connection_created", connection_id=str(connection.pk), system=system, by=by)
     if check:
         check_connection(connection, by=by)
-    _reread(connection)
+    reread(connection)
     return connection
 
 
@@ -96,30 +105,34 @@ def update_connection(
     connection: Connection,
     *,
     changes: Mapping[str, Any] | None = None,
-    secrets: Mapping[str, str | None] | None = None,
+    secrets: Mapping[str, Any] | None = None,
     by: str,
     check: bool = True,
 ) -> Connection:
     """Change a connection; what stays away stays as it is. What matters for calls is tried out at once.
 
     `changes`: any of CHANGEABLE; in `config` and `metadata` each given key is set, or removed by None. `client_key` is
-    replaced, or removed by "". `secrets`: new values by name, None removes an optional one. Another host, proxy or
-    certificate authority demands every stored secret again, for the old ones must not travel there.
+    replaced, or removed by "". `secrets`: new values by name, or {"ref": "vault:..."}; None removes an optional one.
+    Another host, proxy or certificate authority demands every stored secret and reference again, for the old ones must
+    not travel there.
     Errors: ValidationFailedError with a pointer per value (code SECRETS_REQUIRED for that demand), ConflictError once
     it is disconnected.
     """
     changes, secrets = dict(changes or {}), dict(secrets or {})
     if unknown := set(changes) - CHANGEABLE:
         raise TypeError(f"not changeable: {', '.join(sorted(unknown))}")
+    changed = _names_of(changes, secrets)
     with scope(workspace=connection.workspace_id), transaction.atomic():
-        locked = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
-        _refuse_disconnected(locked)
-        _apply(locked, changes, secrets)
+        locked = lock(connection)
+        refuse_disconnected(locked)
+        apply_changes(locked, changes, secrets)
         locked.save(update_fields=["config", *COLUMNS, *CERTIFICATES, "updated_at"])
-    log.info("connection_changed", connection_id=str(connection.pk), by=by, changed=sorted([*changes, *secrets]))
+        if changed:
+            tell_audit("changed", locked, changed=changed)
+    log.info("connection_changed", connection_id=str(connection.pk), by=by, changed=changed)
     if check and needs_check(changes, secrets):
         check_connection(locked, by=by)
-    _reread(connection)
+    reread(connection)
     return connection
 
 
@@ -138,37 +151,20 @@ def resume_connection(connection: Connection, *, by: str) -> Connection:
     return _set_paused(connection, False, by)
 
 
-def disconnect_connection(connection: Connection, *, by: str) -> Connection:
-    """End a connection for good: its secrets are deleted, its tokens revoked, its copy stays readable.
-
-    Event `connection.disconnected`, once.
-    """
-    with scope(workspace=connection.workspace_id), transaction.atomic():
-        locked = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
-        if locked.health != ConnectionStatus.DISCONNECTED:
-            locked.health, locked.error = ConnectionStatus.DISCONNECTED, None
-            locked.save(update_fields=["health", "error", "updated_at"])
-            store_secrets(locked, dict.fromkeys(stored_names(locked)))
-            tokens.revoke_connection_tokens(connection_id=locked.pk)
-            tell(locked, EventType.DISCONNECTED)
-            log.info("connection_disconnected", connection_id=str(connection.pk), by=by)
-    _reread(connection)
-    return connection
-
-
 def _set_paused(connection: Connection, paused: bool, by: str) -> Connection:
     with scope(workspace=connection.workspace_id), transaction.atomic():
-        locked = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
-        _refuse_disconnected(locked)
+        locked = lock(connection)
+        refuse_disconnected(locked)
         if locked.paused != paused:
             locked.paused = paused
             locked.save(update_fields=["paused", "updated_at"])
+            tell_audit("paused" if paused else "resumed", locked)
             log.info("connection_paused" if paused else "connection_resumed", connection_id=str(locked.pk), by=by)
-    _reread(connection)
+    reread(connection)
     return connection
 
 
-def _apply(locked: Connection, changes: dict[str, Any], secrets: dict[str, str | None]) -> None:
+def apply_changes(locked: Connection, changes: dict[str, Any], secrets: dict[str, Any]) -> None:
     """Judge the changes against the locked row, set its columns and store the secrets."""
     kind, stored = connector_of(locked), stored_names(locked)
     before = {name: getattr(locked, name) for name in ("config", "proxy", "ca_certificate")}
@@ -176,7 +172,7 @@ def _apply(locked: Connection, changes: dict[str, Any], secrets: dict[str, str |
         if isinstance(changes.get(name), dict):
             changes[name] = _patched(getattr(locked, name), changes[name])
     errors = [*faults_of_columns({name: changes[name] for name in COLUMNS if name in changes})]
-    kept = clean_secrets(kind, secrets, errors, stored=stored)
+    kept = clean_secrets_or_references(kind, secrets, errors, stored=stored)
     if "config" in changes:
         changes["config"] = clean_config(kind, changes["config"], errors)
     client_key = changes.pop("client_key", None)
@@ -241,12 +237,31 @@ def _patched(old: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]
     return {name: value for name, value in {**old, **patch}.items() if value is not None}
 
 
-def _refuse_disconnected(connection: Connection) -> None:
+def _names_of(changes: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
+    """What a change touches. The names of settings are the connector's; those within `metadata` are the customer's."""
+    plain = [name for name in changes if name != "config"]
+    config = [f"config.{name}" for name in changes.get("config") or ()]
+    return sorted([*plain, *config, *(f"secrets.{name}" for name in secrets)])
+
+
+def lock(connection: Connection) -> Connection:
+    """The row as it is, locked for the caller's transaction."""
+    locked: Connection = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
+    return locked
+
+
+def tell_audit(what: str, connection: Connection, **details: Any) -> None:
+    """Record `connection.<what>`, in the caller's transaction."""
+    about = ("connection", str(ids.show(Connection.PREFIX, connection.pk)))
+    audit.record(f"connection.{what}", workspace_id=connection.workspace_id, about=about, details=details)
+
+
+def refuse_disconnected(connection: Connection) -> None:
     if connection.health == ConnectionStatus.DISCONNECTED:
-        raise ConflictError("The connection was ended; make a new one.", code="CONNECTION_DISCONNECTED")
+        raise ConflictError("The connection was ended; reconnect it first.", code="CONNECTION_DISCONNECTED")
 
 
-def _reread(connection: Connection) -> None:
+def reread(connection: Connection) -> None:
     """The caller's object says what the database says."""
     with scope(workspace=connection.workspace_id):
         connection.refresh_from_db()

@@ -16,11 +16,13 @@ from django_scopes import scope
 from connections.models import Connection, Mapping, MappingField
 from connections.services.mapping_rows import compile_rows, read_definitions
 from connections.services.opening import connector_of
+from core import ids
 from core.errors import ConfigError
 from integrations.entities.spec import EntitySpec, FieldSpec
 from integrations.registry import get_connector
 from integrations.sdk.connector import Connector
 from integrations.sdk.mapping import MappingRow, digest_of
+from workspaces import audit
 
 Definitions = dict[str, dict[str, Any]]
 """Target -> the row as stored: its JSON without the target; {} leaves the target out."""
@@ -120,6 +122,9 @@ def set_mapping(connection: Connection, entity: str, rows: list[dict[str, Any]] 
         if (current.digest if current else _digest({})) == digest:
             return current  # type: ignore[no-any-return]
         version = _retire(current) + 1
+        _record(
+            connection, entity, version, audit.changed_names(definitions_of(current) if current else {}, definitions)
+        )
         return _write(
             Mapping(
                 workspace_id=connection.workspace_id,
@@ -132,6 +137,15 @@ def set_mapping(connection: Connection, entity: str, rows: list[dict[str, Any]] 
             ),
             definitions,
         )
+
+
+def _record(connection: Connection, entity: str, version: int, targets: list[str]) -> None:
+    audit.record(
+        "mapping.changed",
+        workspace_id=connection.workspace_id,
+        about=("connection", ids.show(Connection.PREFIX, connection.pk) or ""),
+        details={"entity": entity, "version": version, "changed": targets},
+    )
 
 
 def _compile_whole(connection: Connection, entity: str, definitions: Definitions) -> None:

@@ -13,8 +13,10 @@ from connections.choices import OverriddenOperation
 from connections.models import CapabilityOverride, Connection
 from connections.services.cards import OF_FIELDS, Card, cards_of
 from connections.services.opening import connector_of
+from core import ids
 from core.errors import FieldError, NotFoundError, ValidationFailedError
 from core.json import pointer
+from workspaces import audit
 
 MOST_OVERRIDES = 200
 MAX_REASON_CHARACTERS = 300
@@ -53,7 +55,10 @@ def set_overrides(connection: Connection, wanted: Sequence[NewOverride], *, by: 
         kept = {new.key for new in wanted if new.key in stored and stored[new.key].reason == new.reason}
         gone = [row.pk for key, row in stored.items() if key not in kept]
         CapabilityOverride.objects.filter(pk__in=gone).delete()
-        _write(connection, (new for new in wanted if new.key not in kept), by)
+        fresh = [new for new in wanted if new.key not in kept]
+        _write(connection, fresh, by)
+        asked = {new.key for new in wanted}
+        _record(connection, forbidden=[new.key for new in fresh], allowed=[key for key in stored if key not in asked])
     return overrides_of(connection)
 
 
@@ -71,23 +76,38 @@ def forbid(connection: Connection, new: NewOverride, *, by: str) -> None:
             connection_id=connection.pk, entity=new.entity, operation=new.operation, field=new.field
         ).delete()
         _write(connection, [new], by)
+        _record(connection, forbidden=[new.key])
 
 
 def allow_again(connection: Connection, override_id: UUID) -> CapabilityOverride:
     """Take back what was forbidden. Errors: NotFoundError."""
-    with scope(workspace=connection.workspace_id):
+    with scope(workspace=connection.workspace_id), transaction.atomic():
         found: CapabilityOverride | None = CapabilityOverride.objects.filter(
             connection_id=connection.pk, pk=override_id
         ).first()
         if found is None:
             raise NotFoundError("This is not forbidden (any more).")
         CapabilityOverride.objects.filter(pk=override_id).delete()
+        _record(connection, allowed=[(found.entity, found.operation, found.field)])
     return found
 
 
 def _lock(connection: Connection) -> None:
     """One writer at a time."""
     Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
+
+
+def _record(connection: Connection, *, forbidden: Sequence[Key] = (), allowed: Sequence[Key] = ()) -> None:
+    """What is forbidden from now on, and what is not any more, such as `purchase_order update lines.quantity`."""
+    if not forbidden and not allowed:
+        return
+    told = {"forbidden": forbidden, "allowed": allowed}
+    audit.record(
+        "capabilities.changed",
+        workspace_id=connection.workspace_id,
+        about=("connection", ids.show(Connection.PREFIX, connection.pk) or ""),
+        details={name: sorted(" ".join(filter(None, key)) for key in keys) for name, keys in told.items() if keys},
+    )
 
 
 def _write(connection: Connection, new: Iterable[NewOverride], by: str) -> None:

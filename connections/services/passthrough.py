@@ -23,6 +23,7 @@ from connections.services.budget import take_call
 from connections.services.calls import CallLog
 from connections.services.health import let_probe_through, record_success, record_trouble
 from connections.services.opening import connector_of, open_connector
+from connections.services.sharing import demand_raw_calls
 from core.errors import (
     AuthError,
     BadAnswerError,
@@ -41,6 +42,7 @@ from core.redaction import CUT, is_secret_key
 from integrations.sdk.answers import error_of
 from integrations.sdk.connector import Connector
 from integrations.sdk.raw_calls import RAW_ANSWER_BYTES, RAW_REQUEST_BYTES, RAW_SECONDS, check_names
+from workspaces import audit
 
 __all__ = ["RawAnswer", "RawCall", "is_reading", "pass_through"]
 
@@ -98,6 +100,7 @@ def pass_through(connection: Connection, call: RawCall, *, by: str) -> RawAnswer
     """
     _refuse_ended(connection)
     _check(call, is_read=is_reading(connection, call))
+    audit.credential_used(connection.pk, connection.workspace_id, "passthrough")
     calls, opened_at = CallLog(connection), timezone.now()
     try:
         with _place(), open_connector(connection, on_call=calls) as connector:
@@ -115,8 +118,9 @@ def pass_through(connection: Connection, call: RawCall, *, by: str) -> RawAnswer
 
 
 def _refuse_ended(connection: Connection) -> None:
+    demand_raw_calls(connection)
     if connection.health == ConnectionStatus.DISCONNECTED:
-        raise ConflictError("The connection was ended; make a new one.", code="CONNECTION_DISCONNECTED")
+        raise ConflictError("The connection was ended; reconnect it first.", code="CONNECTION_DISCONNECTED")
     if connection.health == ConnectionStatus.NEEDS_REAUTH:
         raise AuthError("The customer must sign in again before this connection can be used.", code="NEEDS_REAUTH")
 

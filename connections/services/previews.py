@@ -9,6 +9,7 @@ from connections.services.budget import take_call
 from connections.services.mapping_rows import compile_rows, read_definitions
 from connections.services.mappings import definitions_of, ensure_default_mapping
 from connections.services.opening import connector_of, open_connector
+from connections.services.sharing import demand_shared
 from core.errors import ValidationFailedError
 from integrations.sdk.mapping import Compiled, MappingRow, compile_mapping
 from integrations.sdk.pages import Window
@@ -24,6 +25,7 @@ def preview_mapping(connection: Connection, entity: str, rows: list[dict[str, An
     Errors: ValidationFailedError for the rows, those of a call to the system.
     """
     resource = connector_of(connection).resource(entity)
+    demand_shared(connection, entity)
     given = read_definitions(rows)
     compile_rows(resource.spec, given, connection_id=connection.pk, zone=connection.time_zone)
     whole = {**definitions_of(ensure_default_mapping(connection.system, entity)), **given}

@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 from core.errors import ConfigError, FieldError, ValidationFailedError
 from core.http.urls import parse_proxy, parse_target
 from core.json import dumps, pointer
+from core.secret_stores.references import Reference, parse
 from integrations.sdk.connector import Connector
 from integrations.sdk.declarations import ConfigField
 from workspaces.choices import Environment
@@ -53,24 +54,75 @@ def clean_config(kind: type[Connector], config: Mapping[str, Any], errors: list[
 def clean_secrets(
     kind: type[Connector], secrets: Mapping[str, Any], errors: list[FieldError], *, stored: frozenset[str] = frozenset()
 ) -> dict[str, str | None]:
-    """Secrets to store, or to delete (None). A required one must be there afterwards. Faults are added to `errors`."""
+    """Secrets to store, or to delete (None). A required one must be there afterwards. Faults are added to `errors`.
+
+    Texts only: this is for what customers enter, who know nothing of the operator's secrets managers.
+    """
+    return {
+        name: value
+        for name, value in _clean_secrets(kind, secrets, errors, stored, takes_references=False).items()
+        if not isinstance(value, Reference)
+    }
+
+
+def clean_secrets_or_references(
+    kind: type[Connector], secrets: Mapping[str, Any], errors: list[FieldError], *, stored: frozenset[str] = frozenset()
+) -> dict[str, str | Reference | None]:
+    """The same, where `{"ref": "vault:kv/acme/erp#password"}` may stand for a text. Whether the workspace may refer to
+    that place is judged when it is stored.
+    """
+    return _clean_secrets(kind, secrets, errors, stored, takes_references=True)
+
+
+def _clean_secrets(
+    kind: type[Connector],
+    secrets: Mapping[str, Any],
+    errors: list[FieldError],
+    stored: frozenset[str],
+    *,
+    takes_references: bool,
+) -> dict[str, str | Reference | None]:
     fields = {field.name: field for field in kind.config if field.secret}
     for name in secrets:
         if name not in fields:
             errors.append(FieldError(pointer("secrets", name[:100]), "UNKNOWN_SECRET", _known(kind, fields)))
-    cleaned: dict[str, str | None] = {}
+    cleaned: dict[str, str | Reference | None] = {}
     for name, field in fields.items():
-        value = secrets.get(name)
-        given = name in secrets
-        if given and not (value is None or isinstance(value, str)):
-            errors.append(FieldError(pointer("secrets", name), "WRONG_TYPE", f"{field.title} must be a text."))
-        elif isinstance(value, str) and (len(value) > MAX_SECRET or "\x00" in value):
-            errors.append(FieldError(pointer("secrets", name), "INVALID", f"{field.title} is too long or no text."))
-        elif field.required and not value and (given or name not in stored):
-            errors.append(FieldError(pointer("secrets", name), "REQUIRED", f"{field.title} is required."))
+        given, value = name in secrets, secrets.get(name)
+        if isinstance(value, Mapping) and takes_references:
+            value = _reference(name, value, errors)
+            if value is None:
+                continue
+        if fault := _fault_of_secret(field, value, missing=given or name not in stored):
+            errors.append(FieldError(pointer("secrets", name), *fault))
         elif given:
             cleaned[name] = value or None
     return cleaned
+
+
+def _reference(name: str, value: Mapping[str, Any], errors: list[FieldError]) -> Reference | None:
+    """What `{"ref": ...}` says, or None after adding the fault."""
+    text = value.get("ref")
+    if set(value) != {"ref"} or not isinstance(text, str):
+        hint = 'Send a text, or {"ref": "vault:mount/path#field"} for a secret that a secrets manager keeps.'
+        errors.append(FieldError(pointer("secrets", name), "WRONG_TYPE", hint))
+        return None
+    try:
+        return parse(text)
+    except ValidationFailedError as error:
+        errors.append(FieldError(pointer("secrets", name), error.code, error.detail))
+        return None
+
+
+def _fault_of_secret(field: ConfigField, value: Any, *, missing: bool) -> tuple[str, str] | None:
+    """Code and detail of what is wrong; `missing`: without this value there is none."""
+    if not (value is None or isinstance(value, str | Reference)):
+        return "WRONG_TYPE", f"{field.title} must be a text."
+    if isinstance(value, str) and (len(value) > MAX_SECRET or "\x00" in value):
+        return "INVALID", f"{field.title} is too long or no text."
+    if field.required and not value and missing:
+        return "REQUIRED", f"{field.title} is required."
+    return None
 
 
 def faults_of_columns(values: Mapping[str, Any]) -> Iterator[FieldError]:

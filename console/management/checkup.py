@@ -17,16 +17,13 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import F
 from django.db.models.functions import Now
-from django_scopes import scopes_disabled
 
-from connections.models import Credential
 from core.checks import MIN_PEPPER_CHARACTERS
 from core.encryption import DecryptionError, KeyRingError
-from core.errors import ConfigError
 from core.keys import default_ring
 from core.leases import LeasedWork, oldest_due_seconds
 from core.models import TickBeat
-from workspaces.secrets import open_secret
+from workspaces.key_report import examine_secrets, ring_use
 
 Status = Literal["ok", "warn", "fail"]
 MIN_POSTGRESQL = 15
@@ -165,23 +162,21 @@ def _migrations() -> Iterator[Finding]:
 
 
 def _stored_secrets() -> Iterator[Finding]:
-    with scopes_disabled():
-        stored = list(Credential.objects.order_by("-updated_at")[:SECRETS_TRIED])
-    unreadable = [one for one in stored if not _opens(one)]
-    if unreadable:
-        detail = f"{len(unreadable)} of {len(stored)} stored secrets cannot be decrypted"
-        action = "Put the key they were stored with back into ENCRYPTION_KEYS, behind the first."
+    try:
+        missing = [key for key in ring_use() if not key.in_ring]
+        report = examine_secrets(latest=SECRETS_TRIED)
+    except KeyRingError:
+        return  # told under "keys"
+    action = "`manage.py check_keys` names each. Put the missing key back into ENCRYPTION_KEYS, behind the first."
+    if report.unopened:
+        detail = f"{len(report.unopened)} of {report.stored} stored secrets cannot be decrypted"
+        yield Finding("secrets", "fail", detail, action)
+    elif missing:
+        detail = f"Needed but not in the key ring: {', '.join(key.id for key in missing)}"
         yield Finding("secrets", "fail", detail, action)
     else:
-        yield Finding("secrets", "ok", f"The latest {len(stored)} stored can be decrypted" if stored else "None stored")
-
-
-def _opens(credential: Credential) -> bool:
-    try:
-        open_secret(credential)
-    except ConfigError:
-        return False
-    return True
+        detail = f"The latest {report.stored} stored can be decrypted" if report.stored else "None stored"
+        yield Finding("secrets", "ok", detail)
 
 
 def _ticks() -> Iterator[Finding]:

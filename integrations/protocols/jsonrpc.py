@@ -189,6 +189,9 @@ class JsonRpcConnector(Connector):
         self._session = None
         user, password = str(self.settings.config["user"]), self.settings.secrets["password"]
         response = self._post(self.login_method, (user, {"password": password}, "en"))
+        if response.status == 401 and self.reread_secrets():
+            password = self.settings.secrets["password"]
+            response = self._post(self.login_method, (user, {"password": password}, "en"))
         if response.status == 401:
             source = SourceAnswer(status=401)
             detail = "The system does not accept this user name and password. Check both, then sign in again."

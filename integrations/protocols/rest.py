@@ -31,11 +31,11 @@ class RestConnector(RestWrites):
             method=method,
             url=address_below(self.url("").rstrip("/"), path),
             params=query,
-            headers=merged(self.headers, headers, self.own_headers()),
+            headers=merged(self.headers, headers),
             json=UNSET if is_text else body,
             content=body.encode() if is_text else None,
             total_timeout=min(self.call_seconds, RAW_SECONDS),
             max_bytes=RAW_ANSWER_BYTES,
             is_write=not self.is_read(method, path),
         )
-        return self.send(request)
+        return self.send_signed(request)

@@ -87,7 +87,7 @@ class RestReads(RestCalls):
                 following = None  # what changes while we walk is for the next window
             records = [record for record in records if record[0] not in position["seen"]]
         else:
-            following = paging.following(position, size, len(raws), kept, url)
+            following = self.without_credential(paging.following(position, size, len(raws), kept, url))
         return Page(
             records=records,
             unreadable=unreadable,

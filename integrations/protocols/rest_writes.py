@@ -130,13 +130,13 @@ class RestWrites(RestMarks):
         request = Request(
             method=call.method,
             url=call.url,
-            headers={**self.headers, **kind, **call.headers, **self.own_headers()},
+            headers={**self.headers, **kind, **call.headers},
             content=content,
             total_timeout=self.call_seconds,
             is_write=True,
             not_after=not_after,
         )
-        response = self.send(request)
+        response = self.send_signed(request)
         if not 200 <= response.status < 300:
             raise self._refusal(response)
         if response.status == ACCEPTED:

@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 from zoneinfo import ZoneInfo
 
 from core.errors import NotSupportedError
 from core.http import Door, Request, Response
+from integrations.sdk.auth import Auth
 from integrations.sdk.declarations import ConfigField, Limits, Resource
 from integrations.sdk.pages import CheckResult, Page, Position, Window
 from integrations.sdk.raw_calls import READING_METHODS
 from integrations.sdk.unmapping import Unmapping
 from integrations.sdk.writes import Change, JobState, Sent, WriteCall
 
+PATIENCE_SECONDS = 60.0
+"""How long a token is waited for where nobody says otherwise."""
+
+
+class Tokens(Protocol):
+    """Where a connector gets the token of its calls. Nobody else gets one for the same connection meanwhile.
+
+    Errors of both: AuthError when somebody must sign in again, ConfigError for the operator, TransientError and
+    RateLimitedError when no token could be had within about `seconds`.
+    """
+
+    def current(self, seconds: float = PATIENCE_SECONDS) -> str:
+        """A token that has not ended yet, as far as is known."""
+        ...
+
+    def renew(self, refused: str, seconds: float = PATIENCE_SECONDS) -> str:
+        """Another token than the one that the system refused."""
+        ...
+
 
 @dataclass
 class ConnectorSettings:
-    """What one connection gives its connector: plain settings, secrets in clear, time zone, page size (records)."""
+    """What one connection gives its connector: plain settings, secrets in clear, time zone, page size (records).
+
+    `tokens` for systems whose sign-in ends. `reread` answers the secrets as their stores have them now, None when they
+    are not to be had for this place any more.
+    """
 
     config: Mapping[str, Any]
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     page_size: int | None = None
+    tokens: Tokens | None = field(default=None, repr=False)
+    reread: Callable[[], Mapping[str, str] | None] | None = field(default=None, repr=False)
 
 
 class Connector:
@@ -36,7 +62,9 @@ class Connector:
     version: ClassVar[str] = "1"  # a new one writes a new default mapping
     docs: ClassVar[str] = ""
     summary: ClassVar[str] = ""
+    categories: ClassVar[tuple[str, ...]] = ()  # what kind of system it is, as people look for it: ERP, CMMS
     config: ClassVar[tuple[ConfigField, ...]] = ()
+    auth: ClassVar[Auth | None] = None  # None: the protocol signs in by itself
     limits: ClassVar[Limits] = Limits()
     simulated: ClassVar[bool] = False
     call_seconds: ClassVar[float] = 60.0  # total time limit of one call; leases cover it
@@ -143,6 +171,15 @@ class Connector:
     def page_size(self) -> int:
         """Records a page: the connection's wish within the system's limit."""
         return min(self.settings.page_size or self.limits.page_size, self.limits.page_size)
+
+    def reread_secrets(self) -> bool:
+        """After a refusal: take the secrets anew from where they are kept. Whether any is another now."""
+        found = self.settings.reread() if self.settings.reread else None
+        if found is None or dict(found) == dict(self.settings.secrets):
+            return False
+        self.door.hide(*found.values())
+        self.settings.secrets = found
+        return True
 
     def send(self, request: Request) -> Response:
         """Send through the door, remembering the remote's clock from its Date header (whole seconds)."""

@@ -16,7 +16,11 @@ Operation = Literal["read", "create", "update", "delete"]
 
 @dataclass(frozen=True)
 class ConfigField:
-    """One setting of a connection, as the form and the API ask for it. `secret` values are stored encrypted, write-only."""
+    """One setting of a connection, as the form and the API ask for it. `secret` values are stored encrypted, write-only.
+
+    `choices_from` names a method of the connector that asks the system, once signed in, what there is to choose from:
+    it answers [(value, label)]. The connect page asks for such a setting after the sign-in; elsewhere it is typed.
+    """
 
     name: str
     label: str = ""
@@ -26,6 +30,7 @@ class ConfigField:
     default: Any = None
     choices: tuple[tuple[str, str], ...] = ()
     is_host: bool = False  # changing it demands the secrets again: they must not travel to another host
+    choices_from: str = ""
 
     @property
     def title(self) -> str:
@@ -61,8 +66,10 @@ def Boolean(name: str, **options: Any) -> ConfigField:
     return ConfigField(name, kind="boolean", **options)
 
 
-def Choice(name: str, choices: Mapping[str, str], **options: Any) -> ConfigField:
-    """One of a fixed list: {value: label}."""
+def Choice(name: str, choices: Mapping[str, str] | None = None, **options: Any) -> ConfigField:
+    """One of a fixed list: {value: label}. With `choices_from` instead, one of what the system itself offers."""
+    if choices is None:
+        return ConfigField(name, kind="text", **options)
     return ConfigField(name, kind="choice", choices=tuple(choices.items()), **options)
 
 

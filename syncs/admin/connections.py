@@ -24,8 +24,9 @@ from syncs.admin.operation_facts import latest_operations
 from syncs.admin.states import entity_row, state_colour, state_label, statuses_by_connection, with_statuses
 from syncs.admin.telling import request_runs
 from syncs.choices import STATE_BADGES, Mode, SyncState
-from syncs.models import Sync
+from syncs.models import Sync, SyncHistory
 from syncs.services import sync_status
+from workspaces.changes import Source
 
 admin.site.unregister(Connection)
 
@@ -54,6 +55,10 @@ class SyncedConnectionAdmin(ConnectionAdmin):
     @display(description="Last success")
     def last_success(self, row: Any) -> SafeString | str:
         return moment(row.status_now.last_successful_sync_at)
+
+    def history_sources(self, row: Connection) -> Sequence[Source]:
+        syncs = SyncHistory.objects.filter(connection_id=row.pk)
+        return [*super().history_sources(row), Source(syncs, lambda each: f"Sync of {each.entity}")]
 
     def panel_context(self, request: HttpRequest, connection: Connection) -> dict[str, Any]:
         (status,) = sync_status([connection])
@@ -101,7 +106,7 @@ class SyncedConnectionAdmin(ConnectionAdmin):
 
 
 def _runnable(connection: Connection) -> Sequence[Sync]:
-    rows = Sync.objects.filter(connection=connection, enabled=True, paused=False)
+    rows = Sync.objects.filter(connection=connection, paused=False).shared()
     return list(rows.select_related("connection").order_by("entity"))
 
 

@@ -63,7 +63,7 @@ class ConnectionFilter(SimpleListFilter):
     path = "connection"
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
-        rows = Connection.objects.order_by("name", "id")
+        rows = Connection.objects.kept().order_by("name", "id")
         offered = dict(rows.values_list("pk", "name")[:OFFERED])
         chosen = _uuid(self.value() or "")
         if chosen is not None and chosen not in offered:

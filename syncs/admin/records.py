@@ -57,12 +57,12 @@ class RecordAdmin(HistoryAdmin, ButtonAdmin):
     def _choose(self, request: HttpRequest) -> HttpResponse:
         """Which connection's records: its name is searched, since there may be ten thousand."""
         text = request.GET.get("q", "").strip()
-        found: Any = Connection.objects.order_by("name", "id")
+        found: Any = Connection.objects.kept().order_by("name", "id")
         if text:
             found = found.search(text)
         rows = list(found[:PAGE])
         shared: dict[UUID, list[Any]] = {row.pk: [] for row in rows}
-        for sync in Sync.objects.filter(connection__in=rows, enabled=True).order_by("entity"):
+        for sync in Sync.objects.filter(connection__in=rows).shared().order_by("entity"):
             shared[sync.connection_id].append({"name": sync.entity, "title": entity_title(sync.entity)})
         context = {"rows": [(row, shared[row.pk]) for row in rows], "q": text, "more": len(rows) == PAGE}
         return page(self, request, "syncs/choose_records.html", "Records", None, context)
@@ -135,7 +135,7 @@ def _connection(text: str) -> Connection | None:
         value = ids.read(Connection.PREFIX, text) or UUID(text)
     except ValueError as error:
         raise Http404 from error
-    found: Connection | None = Connection.objects.filter(pk=value).first()
+    found: Connection | None = Connection.objects.kept().filter(pk=value).first()
     if found is None:
         raise Http404
     return found

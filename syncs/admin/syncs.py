@@ -145,7 +145,10 @@ class SyncAdmin(ButtonAdmin):
 
     def fitting_buttons(self, request: HttpRequest, row: Sync) -> Sequence[Button]:
         """Runs cannot begin while something is paused or waits for a person."""
-        runs = row.enabled and not row.paused and not row.connection.paused and row.connection.health in MAY_SYNC
+        held = row.connection
+        runs = (
+            row.enabled and held.shares(row.entity) and not row.paused and not held.paused and held.health in MAY_SYNC
+        )
         hidden = {"pause" if row.paused else "resume"} | (set() if runs else {"sync", "full_sync"})
         return [button for button in self.buttons if button.name not in hidden]
 

@@ -27,7 +27,7 @@ from syncs.api.records import RecordView
 from syncs.api.schema import CONNECTION
 from syncs.records import Selection, as_texts
 from workspaces.choices import Scope
-from workspaces.tokens import grants
+from workspaces.scopes import grants, scope_of_entity
 
 WRITES = ("create", "update", "delete")
 _NO_SCOPE = Denial("scope", f"The token needs the scope {Scope.RECORDS_WRITE}.")
@@ -38,7 +38,8 @@ class CapabilityView(RecordView):
 
     def scope_denial(self) -> Denial | None:
         """What the caller's token lacks; told only where nothing else is in the way."""
-        return None if grants(self.token.scopes, str(Scope.RECORDS_WRITE)) else _NO_SCOPE
+        needed = scope_of_entity(Scope.RECORDS_WRITE, self.entity_name)
+        return None if grants(self.token.scopes, needed) else _NO_SCOPE
 
 
 class EntityMeta(CapabilityView):

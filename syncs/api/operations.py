@@ -31,10 +31,10 @@ from syncs.bodies import BATCH_PREFIX, operation_body
 from syncs.choices import OperationKind, OperationStatus
 from syncs.models import Operation
 from syncs.services import settling
-from workspaces import tokens
 from workspaces.choices import Scope
 from workspaces.models import ApiToken
 from workspaces.permissions import HasScope
+from workspaces.scopes import entities_of, grants, scope_of_entity
 from workspaces.views import ApiView
 
 ENDED = (OperationStatus.SUCCEEDED, OperationStatus.FAILED)
@@ -49,13 +49,14 @@ PREFER = OpenApiParameter(
 class HasScopeOrWrites(HasScope):
     """Who may write may see what became of it, without the scope that the view declares."""
 
-    def needed(self, request: Request, view: APIView, method: str) -> Scope | None:
+    def needed(self, request: Request, view: APIView, method: str) -> str | None:
         declared = super().needed(request, view, method)
         other: Scope | None = getattr(view, "or_scopes", {}).get(method)
         token = request.auth
-        if other is not None and isinstance(token, ApiToken) and tokens.grants(token.scopes, str(other)):
-            return other
-        return declared
+        if other is None or declared is None or not isinstance(token, ApiToken) or grants(token.scopes, declared):
+            return declared
+        writable = [scope_of_entity(other, entity) for entity in entities_of(token.scopes, "write")]
+        return next((scope for scope in (other, *writable) if grants(token.scopes, scope)), declared)
 
 
 class Operations(ApiView):
@@ -70,7 +71,10 @@ class Operations(ApiView):
         operation_id="listOperations",
         tags=["operations"],
         summary="List operations",
-        description=("Newest first; kept 90 days after they ended. A token with `records:write` may read them too."),
+        description=(
+            "Newest first; kept 90 days after they ended. A token with `records:write` may read them too;"
+            " one with `records.<entity>:write` those of that entity."
+        ),
         parameters=[
             OpenApiParameter("limit", int, description="1 to 500, 100 when absent"),
             OpenApiParameter("cursor", str, description="`next_cursor` of the page before"),
@@ -108,7 +112,7 @@ class OneOperation(ApiView):
         operation_id="getOperation",
         tags=["operations"],
         summary="See an operation",
-        description="With the requests that were or will be sent. A token with `records:write` may read it too.",
+        description="With the requests that were or will be sent. A token that may write the entity may read it too.",
         responses=OperationDetailSerializer,
         examples=[OpenApiExample("Operation", examples.DETAIL, response_only=True)],
     )
@@ -190,9 +194,15 @@ def find_operation(token: ApiToken, shown_id: str) -> Operation:
 
 
 def operations_of(token: ApiToken) -> Any:
-    """The visible operations, with their connections."""
-    rows = Operation.objects.filter(workspace_id=token.workspace_id, connection__environment=token.environment)
+    """The visible operations, with their connections: all that a token may see by its area, else its entities' own."""
+    rows = Operation.objects.filter(
+        workspace_id=token.workspace_id,
+        connection__environment=token.environment,
+        connection__purge_requested_at=None,
+    )
     rows = rows.select_related("connection")
+    if not any(grants(token.scopes, scope) for scope in (Scope.OPERATIONS_READ, Scope.RECORDS_WRITE)):
+        rows = rows.filter(entity__in=entities_of(token.scopes, "write"))
     return rows if token.connection_id is None else rows.filter(connection_id=token.connection_id)
 
 

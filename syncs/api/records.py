@@ -37,6 +37,8 @@ from syncs.records import (
     read_records,
 )
 from workspaces.choices import Scope
+from workspaces.permissions import require_scope
+from workspaces.scopes import scope_of_entity
 
 MAX_CURSOR_CHARACTERS = 4096
 
@@ -46,6 +48,11 @@ class RecordView(ConnectionScopedView):
 
     scopes = {"GET": Scope.RECORDS_READ}
     entity: ClassVar[type[Entity]]
+
+    @property
+    def entity_name(self) -> str:
+        """Whose own scope is enough."""
+        return self.entity.describes.name
 
     def copy(self) -> Copy:
         """What the copy is. NotSupportedError when the system has no such entity, or it is not shared.
@@ -64,8 +71,8 @@ class RecordView(ConnectionScopedView):
         get_connector(found.system).resource(name)
         if not found.is_shared:
             raise NotSupportedError(
-                f"This connection does not share its {self.entity.describes.plural.replace('_', ' ')}; its sync is"
-                " disabled.",
+                f"This connection does not share its {self.entity.describes.plural.replace('_', ' ')}: the customer did not"
+                " choose to, or their sync is disabled.",
                 code="ENTITY_NOT_SHARED",
             )
         if found.unavailable:
@@ -101,6 +108,7 @@ class RecordView(ConnectionScopedView):
     def _expanded(self, rows: Sequence[Row], shown: Shown) -> list[str]:
         records = [orjson.loads(text) for text in as_texts(rows)]
         for field in shown.expand:
+            require_scope(self.token, scope_of_entity(Scope.RECORDS_READ, field.target or ""))
             found = self._targets(field, records)
             for record in records:
                 reference = record[field.name]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Q
+
 from connections.views import asked_connection, find_connection, visible_connections
 from core import ids
 from core.api_errors import NotFoundHereError
@@ -16,15 +18,23 @@ from workspaces.models import ApiToken
 
 def syncs_of(token: ApiToken) -> Any:
     """The visible syncs."""
-    rows = Sync.objects.filter(workspace_id=token.workspace_id, connection__environment=token.environment)
+    rows = Sync.objects.filter(_mine(token))
     return rows if token.connection_id is None else rows.filter(connection_id=token.connection_id)
 
 
 def runs_of(token: ApiToken) -> Any:
     """The visible runs, with their syncs."""
-    rows = SyncRun.objects.filter(workspace_id=token.workspace_id, connection__environment=token.environment)
-    rows = rows.select_related("sync")
+    rows = SyncRun.objects.filter(_mine(token)).select_related("sync")
     return rows if token.connection_id is None else rows.filter(connection_id=token.connection_id)
+
+
+def _mine(token: ApiToken) -> Q:
+    """Of the workspace and environment, and of no connection that was deleted."""
+    return Q(
+        workspace_id=token.workspace_id,
+        connection__environment=token.environment,
+        connection__purge_requested_at=None,
+    )
 
 
 def find_sync(token: ApiToken, shown_id: str) -> Sync:

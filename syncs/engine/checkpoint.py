@@ -11,13 +11,17 @@ import orjson
 
 from core import prepared
 from core.leases import Lease, LeaseLostError
+from syncs.engine.errors import Cancelled
 from syncs.models import SyncRun
+from syncs.states import IS_SHARED
 
 # Asked with every renewal, so that a wish to stop is honoured at the next call.
 MUST_STOP = (
     "cancel_requested OR (SELECT c.paused OR c.health NOT IN ('active', 'offline') OR NOT s.enabled"
-    " FROM connections_connection c, syncs_sync s WHERE c.id = connection_id AND s.id = sync_id)"
+    f" OR NOT {IS_SHARED.format(entity='s.entity')} FROM connections_connection c, syncs_sync s WHERE c.id = connection_id AND s.id = sync_id)"
 )
+# Asked where something is about to be written: after a disconnect not even the page that is here already is.
+IS_DISCONNECTED = "(SELECT c.health = 'disconnected' FROM connections_connection c WHERE c.id = connection_id)"
 _TABLE = SyncRun._meta.db_table
 _ADVANCE = f"""WITH moved AS (
     UPDATE {_TABLE} SET lease_until = clock_timestamp() + %s::float8 * interval '1 second', claims_without_progress = 0,
@@ -28,8 +32,8 @@ _ADVANCE = f"""WITH moved AS (
     WHERE {Lease.HELD} RETURNING id, {MUST_STOP} AS must_stop)"""
 # Two rows, one statement: the join needs the run first. What an own write did is looked up after it, with a view of its
 # own: that of this statement is older than the lock.
-_HOLD = f"""WITH held AS MATERIALIZED (SELECT sync_id FROM {_TABLE} WHERE {Lease.HELD} FOR UPDATE)
-SELECT 1 FROM syncs_sync, held WHERE syncs_sync.id = held.sync_id FOR NO KEY UPDATE OF syncs_sync"""
+_HOLD = f"""WITH held AS MATERIALIZED (SELECT sync_id, {IS_DISCONNECTED} AS is_over FROM {_TABLE} WHERE {Lease.HELD} FOR UPDATE)
+SELECT is_over FROM syncs_sync, held WHERE syncs_sync.id = held.sync_id FOR NO KEY UPDATE OF syncs_sync"""
 _SHOWN = """, shown AS (INSERT INTO syncs_runpage (run_id, page_no, record_ids) SELECT id, %s, %s::uuid[] FROM moved)"""
 
 
@@ -59,12 +63,15 @@ class Moved(NamedTuple):
 def hold(lease: Lease) -> None:
     """Lock the run, then its sync, for this transaction: pages and own writes take turns at the sync.
 
-    Errors: LeaseLostError when the run is no longer ours.
+    Errors: LeaseLostError when the run is no longer ours, Cancelled when its connection was disconnected.
     """
     with prepared.cursor() as cursor:
         cursor.execute(_HOLD, [lease.pk, lease.fence])
-        if cursor.fetchone() is None:
-            raise LeaseLostError(f"{lease.table} {lease.pk} fence {lease.fence}")
+        row = cursor.fetchone()
+    if row is None:
+        raise LeaseLostError(f"{lease.table} {lease.pk} fence {lease.fence}")
+    if row[0]:
+        raise Cancelled
 
 
 def advance(lease: Lease, step: Step, *, shown: Sequence[str] | None) -> Moved:

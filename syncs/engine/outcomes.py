@@ -16,7 +16,7 @@ from django.db.models.functions import Greatest, Now
 
 from connections.services import error_json
 from core import hints, ids
-from core.errors import Category, LineshaftError
+from core.errors import Category, ConflictError, LineshaftError
 from core.leases import Lease
 from syncs.choices import Mode, Review, RunStatus
 from syncs.models import RunPage, Suspect, Sync, SyncRun
@@ -26,6 +26,8 @@ from workspaces.events import emit
 JITTER = 0.05
 MAX_FAILURE_WAIT_SECONDS = 6 * 3600
 TASK = "syncs.execute_run"
+DISCONNECTED = "CONNECTION_DISCONNECTED"
+_STOPPED = "The connection was disconnected: the run was stopped and wrote nothing more. Reconnect it to go on."
 UNAVAILABLE_SECONDS = 86_400.0  # it is looked for once a day: the customer may install it
 FINISHED_FIELDS = [
     "cursor",
@@ -142,7 +144,9 @@ def _update_sync(sync: Sync, run: SyncRun, ending: Ending, at: datetime) -> bool
     planned = at + timedelta(seconds=pause)
     if good and sync.next_full_at is not None:
         planned = min(planned, max(sync.next_full_at, at))
-    sync.next_run_at = at if sync.requested_mode else planned
+    # After a disconnect it is due as soon as there is a connection again.
+    is_over = (ending.error or {}).get("code") == DISCONNECTED
+    sync.next_run_at = at if sync.requested_mode or is_over else planned
     sync.save(update_fields=FINISHED_FIELDS)
     return first
 
@@ -220,9 +224,7 @@ def _tell_if_all_synced(run: SyncRun) -> None:
     """Once, when the last entity of a connection had its first success. Two finishing at once take turns here."""
     with database.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"initial:{run.connection_id}"])
-    open_ones = Sync.objects.filter(
-        connection_id=run.connection_id, enabled=True, initial_completed_at=None, unavailable=""
-    )
+    open_ones = Sync.objects.filter(connection_id=run.connection_id, initial_completed_at=None, unavailable="").shared()
     synced = Sync.objects.filter(connection_id=run.connection_id, initial_completed_at__isnull=False)
     if not open_ones.exists() and synced.exists():
         emit(EventType.INITIAL_SYNC_COMPLETED, data={}, **origin(run))
@@ -237,6 +239,11 @@ def retry_seconds(attempts: int) -> float | None:
 def failed(error: LineshaftError) -> Ending:
     """The ending for an error."""
     return Ending(RunStatus.FAILED, error=error_json(error))
+
+
+def disconnected() -> Ending:
+    """The ending of a run whose connection was disconnected."""
+    return Ending(RunStatus.CANCELLED, error=error_json(ConflictError(_STOPPED, code=DISCONNECTED)))
 
 
 def count_attempt(pk: UUID) -> int:

@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError, InternalError, OperationalE
 from django_scopes import scope, scopes_disabled
 
 from connections.choices import ConnectionStatus
+from connections.models import Connection
 from connections.services import (
     CallLog,
     effective_mapping,
@@ -45,6 +46,7 @@ from syncs.engine.sweep import Sweep
 from syncs.engine.walk import Walk
 from syncs.engine.window import open_window
 from syncs.models import SyncRun
+from workspaces import audit
 
 log = structlog.get_logger(__name__)
 BUSY_SECONDS = (1.0, 3.0)
@@ -126,7 +128,7 @@ def _work(run: SyncRun, lease: Lease) -> None:
     except OutOfTime:
         outcomes.requeue(lease)
     except Cancelled:
-        outcomes.finish(lease, Ending(RunStatus.CANCELLED))
+        outcomes.finish(lease, _cancelled(run))
     except RateLimitedError as error:
         outcomes.wait(lease, error.retry_after or RATE_LIMIT_SECONDS, error=error_json(error))
     except TransientError as error:
@@ -146,6 +148,12 @@ def _work(run: SyncRun, lease: Lease) -> None:
         if isinstance(error, DatabaseError):
             connection.close()
         _finish(lease, outcomes.failed(bug), calls)
+
+
+def _cancelled(run: SyncRun) -> Ending:
+    """Why it was stopped, where that was not somebody's wish to stop this very run."""
+    health = Connection.objects.filter(pk=run.connection_id).values_list("health", flat=True).first()
+    return outcomes.disconnected() if health == ConnectionStatus.DISCONNECTED else Ending(RunStatus.CANCELLED)
 
 
 def _finish(lease: Lease, ending: Ending, calls: CallLog) -> None:
@@ -168,7 +176,8 @@ def _may_start(run: SyncRun, lease: Lease) -> bool:
     """Re-check the connection at every claim; what forbids the run ends or delays it."""
     run.connection.refresh_from_db()
     held = run.connection
-    if run.cancel_requested or held.paused or not run.sync.enabled or held.health == ConnectionStatus.DISCONNECTED:
+    is_shared = run.sync.enabled and held.shares(run.sync.entity)
+    if run.cancel_requested or held.paused or not is_shared or held.health == ConnectionStatus.DISCONNECTED:
         raise Cancelled
     if held.health == ConnectionStatus.NEEDS_REAUTH:
         waiting = AuthError("The customer must sign in again before this connection can sync.", code="NEEDS_REAUTH")
@@ -186,6 +195,8 @@ def _may_start(run: SyncRun, lease: Lease) -> bool:
 
 @contextmanager
 def _connector(run: SyncRun, calls: CallLog) -> Iterator[Connector]:
+    if run.mode != Mode.REMAP:
+        audit.credential_used(run.connection_id, run.workspace_id, "sync")
     with open_connector(run.connection, on_call=calls) as connector:
         yield connector
 

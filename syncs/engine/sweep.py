@@ -21,6 +21,7 @@ from core.errors import (
 )
 from syncs.choices import Phase, RunStatus
 from syncs.engine import store
+from syncs.engine.checkpoint import hold
 from syncs.engine.errors import OutOfTime, Wait
 from syncs.engine.outcomes import Ending, origin
 from syncs.engine.store import Scope
@@ -132,7 +133,7 @@ class Sweep:
         if not gone and not alive:
             return
         with transaction.atomic():
-            self.walk.lease.lock()
+            hold(self.walk.lease)
             tombstone(self.run, self.scope, gone, prefix=self.walk.resource.spec.id_prefix)
             if alive:
                 store.remember_shown(self.run.pk, alive)

@@ -16,8 +16,8 @@ def find_connection(text: str) -> Connection:
     """
     value = ids.read(Connection.PREFIX, text)
     with scopes_disabled():
-        rows = Connection.objects.select_related("workspace")
-        found = list(rows.filter(pk=value) if value else rows.filter(name=text).order_by("pk")[:10])
+        rows = Connection.objects.kept().select_related("workspace")
+        found: list[Connection] = list(rows.filter(pk=value) if value else rows.filter(name=text).order_by("pk")[:10])
     if not found:
         raise CommandError(f"There is no connection {text!r}; `manage.py sync_status` lists them.")
     if len(found) > 1:

@@ -1,5 +1,6 @@
 """What moves: syncs, their runs and copies, and what is written back."""
 
+from syncs.models.history import SyncHistory
 from syncs.models.operations import Operation
 from syncs.models.syncing import QuarantinedRecord, Record, RecordDictionary, Reread, RunPage, Suspect, Sync, SyncRun
 
@@ -12,5 +13,6 @@ __all__ = [
     "RunPage",
     "Suspect",
     "Sync",
+    "SyncHistory",
     "SyncRun",
 ]

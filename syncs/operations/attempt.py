@@ -17,6 +17,7 @@ from connections.services import (
     CallLog,
     Card,
     card_of,
+    demand_shared,
     let_probe_through,
     open_connector,
     record_success,
@@ -46,6 +47,7 @@ from syncs.operations.copying import Copier, Seen
 from syncs.operations.looking import Lookup, Verdict
 from syncs.operations.outcomes import LOOKUP_SECONDS, RESEND_SECONDS, Ending, gap
 from syncs.operations.planning import Planned, plan_change
+from workspaces import audit
 
 log = structlog.get_logger(__name__)
 BEHIND_ANOTHER_SECONDS = 5.0
@@ -92,6 +94,7 @@ class Attempt:
                 return
             self._may_go_on()
             card = card_of(self.held, operation.entity)
+            audit.credential_used(self.held.pk, self.held.workspace_id, "operation")
             with open_connector(self.held, on_call=self.calls) as connector:
                 self._go(Tools(connector, card, Copier(self.held, card.resource, connector)))
         except Later as later:
@@ -135,9 +138,11 @@ class Attempt:
             )
             raise Later(OperationStatus.QUEUED, BEHIND_ANOTHER_SECONDS)
         if held.health == ConnectionStatus.DISCONNECTED:
-            raise ConflictError("The connection is disconnected.", code="CONNECTION_NOT_ACTIVE")
+            raise outcomes.disconnected()
         if held.health == ConnectionStatus.NEEDS_REAUTH:
             raise AuthError("The customer must sign in again before anything can be written.", code="NEEDS_REAUTH")
+        if nothing_sent:
+            demand_shared(held, operation.entity, write=True)
         error = TransientError("The system does not answer; it is tried again by itself.", code="UPSTREAM_UNAVAILABLE")
         if nothing_sent:
             late = TransientError("It could not be sent in time: nothing was done.", code="NOT_SENT_IN_TIME")

@@ -16,11 +16,12 @@ from django.db.models.functions import Greatest, Now
 
 from connections.services import error_json
 from core import hints, ids
-from core.errors import BadAnswerError, Category, LineshaftError, TransientError
+from core.errors import BadAnswerError, Category, ConflictError, LineshaftError, TransientError
 from core.leases import Lease
 from syncs.choices import UNFINISHED, OperationStatus, Stage
 from syncs.engine import store
-from syncs.engine.outcomes import now
+from syncs.engine.checkpoint import IS_DISCONNECTED
+from syncs.engine.outcomes import DISCONNECTED, now
 from syncs.models import Operation, Record
 from syncs.operations import copying
 from syncs.operations.copying import Seen
@@ -69,9 +70,14 @@ def plan(lease: Lease, operation: Operation, **fixed: Any) -> None:
 
 
 def begin_sending(lease: Lease, operation: Operation) -> None:
-    """Commit the intent, before the first byte. The copy's row is no longer what is there: the next page rewrites it."""
+    """Commit the intent, before the first byte. The copy's row is no longer what is there: the next page rewrites it.
+
+    Errors: ConflictError CONNECTION_DISCONNECTED, and nothing is sent.
+    """
     with transaction.atomic():
-        lease.lock()
+        (is_over,) = lease.lock(returning=IS_DISCONNECTED)
+        if is_over:
+            raise disconnected()
         with database.cursor() as cursor:
             cursor.execute(_SENDING, [lease.seconds, lease.pk, lease.fence])
         if operation.record_id is not None:
@@ -79,6 +85,14 @@ def begin_sending(lease: Lease, operation: Operation) -> None:
                 fingerprint=None
             )
     operation.stage, operation.attempts = Stage.SENDING, operation.attempts + 1
+
+
+def disconnected() -> ConflictError:
+    """What stops an operation of a connection that was disconnected, as long as nothing of it is under way."""
+    return ConflictError(
+        "The connection was disconnected before this was sent. Reconnect it, then try the operation again.",
+        code=DISCONNECTED,
+    )
 
 
 def answered(lease: Lease, operation: Operation, *, remote_id: str | None, job: Mapping[str, Any] | None) -> None:

@@ -11,6 +11,7 @@ from connections.models import Connection
 from connections.services import let_probe_through, open_connector, take_call
 from core.errors import AuthError, ConflictError, RateLimitedError, TransientError
 from integrations.sdk.connector import Connector
+from workspaces import audit
 
 PATIENCE_SECONDS = 3.0
 
@@ -25,6 +26,7 @@ def calls_to(connection: Connection) -> Iterator[tuple[Connector, Callable[[], N
     refuse_if_away(connection)
     if connection.circuit_open_until is not None and not let_probe_through(connection.pk, connection.workspace_id):
         raise TransientError("The system does not answer at the moment; try again later.")
+    audit.credential_used(connection.pk, connection.workspace_id, "lookup")
     with open_connector(connection) as connector:
 
         def take() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from django.db import transaction
 from django.db.models.functions import Now
 
+from core import ids
 from core.errors import ConflictError
 from integrations.entities import ENTITIES
 from syncs.choices import Mode, Review, RunStatus
 from syncs.engine.store import Scope
 from syncs.engine.sweep import tombstone
 from syncs.models import Suspect, SyncRun
+from workspaces import audit
 
 
 def review_run(run: SyncRun, decision: Review, *, by: str) -> SyncRun:
@@ -31,9 +33,15 @@ def review_run(run: SyncRun, decision: Review, *, by: str) -> SyncRun:
             scope = Scope(run.workspace_id, run.connection_id, run.sync_id, run.sync.entity)
             suspects = [pk.hex for pk in Suspect.objects.filter(run=run).values_list("record_id", flat=True)]
             tombstone(run, scope, suspects, prefix=ENTITIES[run.sync.entity].spec().id_prefix)
-        Suspect.objects.filter(run=run).delete()
+        held, _ = Suspect.objects.filter(run=run).delete()
         SyncRun.objects.filter(pk=run.pk).update(
             status=RunStatus.COMPLETED, review=decision, reviewed_at=Now(), reviewed_by=by, error=None
+        )
+        audit.record(
+            "run.reviewed",
+            workspace_id=run.workspace_id,
+            about=("run", ids.show(SyncRun.PREFIX, run.pk) or ""),
+            details={"connection": ids.show("con", run.connection_id), "decision": str(decision), "held": held},
         )
     run.refresh_from_db()
     return run

@@ -10,11 +10,13 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from connections.choices import MAY_SYNC, ConnectionStatus
-from core import hints
+from connections.services import demand_shared
+from core import hints, ids
 from core.errors import AuthError, ConflictError
 from syncs.choices import ACTIVE, MODE_STRENGTH, Mode, RunStatus, Trigger
 from syncs.engine.outcomes import TASK
 from syncs.models import RunPage, Sync, SyncRun
+from workspaces import audit
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,17 @@ def request_run(sync: Sync, mode: Mode, *, trigger: Trigger, by: str = "") -> Re
             if MODE_STRENGTH[mode] > MODE_STRENGTH[sync.requested_mode]:
                 sync.requested_mode = mode
                 Sync.objects.filter(pk=sync.pk).update(requested_mode=mode, next_run_at=Now())
+            _record("run.requested", active, mode=mode)
             return Requested(active, is_new=False)
         wanted = max(mode, sync.requested_mode, key=MODE_STRENGTH.__getitem__)
-        return Requested(start_run(sync, fitting_mode(sync, wanted), trigger=trigger, by=by), is_new=True)
+        run = start_run(sync, fitting_mode(sync, wanted), trigger=trigger, by=by)
+        _record("run.requested", run, mode=run.mode)
+        return Requested(run, is_new=True)
 
 
 def _refuse_if_halted(sync: Sync) -> None:
     connection = sync.connection
+    demand_shared(connection, sync.entity)
     if connection.health == ConnectionStatus.NEEDS_REAUTH:
         raise AuthError("The customer must sign in again before this connection can sync.", code="NEEDS_REAUTH")
     if sync.paused or connection.paused or not sync.enabled:
@@ -90,8 +96,15 @@ def cancel_run(run: SyncRun, *, by: str = "") -> SyncRun:
             RunPage.objects.filter(run=run).delete()
             _plan_next(run.sync_id)
         run.save(update_fields=["cancel_requested", "status", "lease_until"])
+        _record("run.cancelled", run)
     run.refresh_from_db()
     return run
+
+
+def _record(action: str, run: SyncRun, **details: str) -> None:
+    about = ("run", ids.show(SyncRun.PREFIX, run.pk) or "")
+    connection = ids.show("con", run.connection_id)
+    audit.record(action, workspace_id=run.workspace_id, about=about, details={"connection": connection, **details})
 
 
 def _plan_next(sync_id: UUID) -> None:

@@ -13,8 +13,8 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from connections.models import Connection
-from connections.services import card_of, record_success, record_trouble
-from core import hints
+from connections.services import card_of, demand_shared, record_success, record_trouble
+from core import hints, ids
 from core.errors import (
     AuthError,
     BusinessRuleError,
@@ -35,6 +35,7 @@ from syncs.operations import copying, outcomes
 from syncs.operations.copying import Copier, Seen
 from syncs.operations.outcomes import QUEUE, TASK, Ending
 from syncs.services.calling import calls_to, refuse_if_away
+from workspaces import audit
 
 REVIEWABLE = (OperationStatus.NEEDS_REVIEW, OperationStatus.UNKNOWN)
 
@@ -75,6 +76,7 @@ def retry_operation(operation: Operation, *, by: str) -> Operation:
             resolved_at=Now(),
             **fresh,
         )
+        _record("operation.retried", found)
         hints.hint(TASK, found.pk, queue=QUEUE)
     operation.refresh_from_db()
     return operation
@@ -90,6 +92,7 @@ def look_again(operation: Operation) -> Operation:
         Operation.objects.filter(pk=found.pk).update(
             status=status, due_at=now(), hinted_at=now(), claims_without_progress=0, done_at=None
         )
+        _record("operation.looked_up", found)
         hints.hint(TASK, found.pk, queue=QUEUE)
     operation.refresh_from_db()
     return operation
@@ -143,6 +146,7 @@ def resolve_operation(operation: Operation, *, done: bool, remote_id: str = "", 
         Operation.objects.filter(pk=found.pk).update(fence=found.fence + 1, resolved_by=by[:160], resolved_at=Now())
         ending = Ending(status, error, seen=seen, gone=gone, effect=found.effect)
         outcomes.write_copy(found, ending, prefix, cause)
+        _record("operation.resolved", found, outcome="done" if done else "not_done")
         outcomes.settle(found, ending, prefix=prefix, cause=cause)
     operation.refresh_from_db()
     return operation
@@ -163,6 +167,21 @@ def _read_for(operation: Operation, remote_id: str) -> tuple[Seen | None, bool]:
 
 def _refuse_id(detail: str) -> None:
     raise ValidationFailedError(detail, errors=(FieldError("/remote_id", "INVALID_VALUE", detail),))
+
+
+def _record(action: str, operation: Operation, **details: str) -> None:
+    """What a person decided. Which object it is about stands on the operation, whose ids may be a customer's."""
+    audit.record(
+        action,
+        workspace_id=operation.workspace_id,
+        about=("operation", ids.show(Operation.PREFIX, operation.pk) or ""),
+        details={
+            "connection": ids.show("con", operation.connection_id),
+            "entity": operation.entity,
+            "kind": str(operation.kind),
+            **details,
+        },
+    )
 
 
 def _lock(operation: Operation) -> Operation:
@@ -189,6 +208,7 @@ def refresh_record(connection: Connection, entity: str, record_id: UUID) -> Refr
     record = Record.objects.filter(pk=record_id, connection=connection, entity=entity).first()
     if record is None:
         raise NotFoundError(f"There is no such {ENTITIES[entity].describes.title.lower()} in this connection.")
+    demand_shared(connection, entity)
     refuse_if_away(connection)
     card = card_of(connection, entity)
     seen: Seen | None = None
@@ -231,6 +251,8 @@ def _store(
         scope = copying.lock_sync(connection, entity)
         if Operation.objects.filter(record_id=record.pk).overlapping(begun).exists():
             return
+        if not Connection.objects.present().filter(pk=connection.pk).exists():
+            return  # disconnected meanwhile: a purge that begins now waits for the sync's row, which is ours
         if seen is not None:
             copying.write(scope, seen, prefix, cause)
         else:

@@ -60,10 +60,12 @@ class ConnectionSyncStatus:
 def sync_status(connections: Sequence[Connection]) -> list[ConnectionSyncStatus]:
     """The status of each connection, in three queries however many there are."""
     syncs = defaultdict(list)
+    sharing = {connection.pk: connection for connection in connections}
     for sync in Sync.objects.filter(connection__in=connections, enabled=True, unavailable="").order_by(
         "connection_id", "entity"
     ):
-        syncs[sync.connection_id].append(sync)
+        if sharing[sync.connection_id].shares(sync.entity):
+            syncs[sync.connection_id].append(sync)
     runs = _telling_runs([sync.pk for every in syncs.values() for sync in every])
     at = now()
     return [_of_connection(connection, syncs[connection.pk], runs, at) for connection in connections]

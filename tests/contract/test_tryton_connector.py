@@ -310,3 +310,11 @@ def test_page_when_its_calls_take_too_long_together_then_it_ends_in_time(subject
     connector.check()
     with connector.within(-1.0), pytest.raises(TransientError, match="too long"):  # type: ignore[attr-defined]
         connector.call("model.party.party.search", [], 0, 1, None, {})  # type: ignore[attr-defined]
+
+
+def test_list_companies_when_asked_names_those_of_the_user(subject: Subject) -> None:
+    """The connect page lets the customer choose among them."""
+    connector: Any = subject.make()
+    companies = connector.list_companies()
+    assert [company for company, _ in companies] == [connector.company().id]
+    assert companies[0][1] == connector.company().name

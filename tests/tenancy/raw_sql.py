@@ -51,7 +51,9 @@ DEMANDED: dict[str, tuple[str, tuple[str, ...]]] = {
     "syncs.operations.outcomes.begin_sending": (WORK_ROW, ("lease",)),
     "syncs.records.read_copy": (CONNECTION, ("workspace_id", "environment", "connection_id", "entity")),
     "syncs.records.read_records": (CONNECTION, ("workspace_id", "connection_id", "entity")),
+    "workspaces.data_keys._hold_current": (WORKSPACE, ("workspace_id",)),
     "workspaces.events._insert": (WORKSPACE, ("cause",)),
+    "workspaces.reencryption._write": (WORKSPACE, ("workspace_id",)),
 }
 NO_SCOPE = {
     "console.running.only_one": "a lock of the whole installation, on no row",
@@ -65,7 +67,11 @@ NO_SCOPE = {
     "syncs.engine.store.stage": "fills this session's own table, which write_staged moves into one scope",
     "syncs.engine.store.unstage": "takes rows out of this session's own table",
     "syncs.states.as_expression": "an expression over the row of a queryset, which has its scope; refers to that row's own",
-    "workspaces.tokens._read": "who calls is not known yet: one token by its public part, told only with its secret",
+    "workspaces.tokens.checking._read": "who calls is not known yet: one token by its public part, told only with its secret",
+    "workspaces.tokens.turns.after_others_of": "a lock on no row, named after a connection",
+    "workspaces.tokens.turns.long_turn": "a lock on no row, named after a token",
+    "workspaces.tokens.turns.only_one": "a lock on no row",
+    "workspaces.tokens.turns.take_turn": "a lock on no row, named after a token",
     "syncs.ticks.resume_after_recovery": "the tick serves all workspaces; each sync is compared with its own connection",
     "syncs.ticks.notice_mapping_changes": "the tick serves all workspaces; each sync is compared with its own mappings",
 }

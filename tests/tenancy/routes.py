@@ -9,10 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
+from django_scopes import scopes_disabled
 
+from connections.choices import ConnectionStatus, LinkStatus
+from connections.models import Connection, LinkSession
+from connections.services.linking.digests import digest
 from connections.views import ConnectionScopedView
 from core.ids import new_id
 from integrations.entities import ENTITIES
@@ -152,7 +157,9 @@ OBJECTS: dict[str, Callable[[Place, Route], str]] = {
     "token_id": lambda place, _: shown("tok", place.token),
     "record_id": _record,
     "operation_id": _operation,
+    "audit_event_id": lambda place, _: shown("aud", place.audit_event),
 }
+OBJECTS["session_id"] = lambda place, _: shown("lnk", place.link_session)
 PLAIN = {"slug": SLUG, "entity": "purchase_order", "action": "approve"}
 
 # --- bodies ------------------------------------------------------------------------------------------------------------
@@ -160,6 +167,7 @@ PLAIN = {"slug": SLUG, "entity": "purchase_order", "action": "approve"}
 _ROWS = {"rows": [{"target": "notes", "source": "number"}]}
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "tokens"): {"name": "Made by the matrix", "scopes": ["records:read"]},
+    ("POST", "tokens/<str:token_id>/rotate"): {"overlap_seconds": 3600},
     ("POST", "tokens/<str:token_id>/revoke"): None,
     ("POST", "connections"): {
         "system": SLUG,
@@ -172,6 +180,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "connections/<str:connection_id>/pause"): None,
     ("POST", "connections/<str:connection_id>/resume"): None,
     ("POST", "connections/<str:connection_id>/disconnect"): None,
+    ("POST", "connections/<str:connection_id>/reconnect"): {"secrets": {"api_key": KEY}},
+    ("DELETE", "connections/<str:connection_id>"): None,
     ("PUT", "connections/<str:connection_id>/capabilities/overrides"): {
         "overrides": [{"entity": "purchase_order", "operation": "update"}]
     },
@@ -179,6 +189,9 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "connections/<str:connection_id>/mappings/<str:entity>"): _ROWS,
     ("DELETE", "connections/<str:connection_id>/mappings/<str:entity>"): None,
     ("POST", "connections/<str:connection_id>/mappings/<str:entity>/preview"): _ROWS,
+    ("POST", "link-sessions"): {"name": "Made by the matrix", "entities": {"purchase_order": "read"}},
+    ("POST", "link-sessions/<str:session_id>/cancel"): None,
+    ("POST", "link-sessions/exchange"): {"code": "the matrix' own code"},
     ("PATCH", "syncs/<str:sync_id>"): {"interval_seconds": 300},
     ("POST", "syncs/<str:sync_id>/pause"): None,
     ("POST", "syncs/<str:sync_id>/resume"): None,
@@ -200,7 +213,44 @@ for _slug in (entity.describes.slug for entity in ENTITIES.values()):
         ("POST", f"{_slug}/<str:record_id>/refresh"): None,
         ("POST", f"{_slug}/<str:record_id>/actions/<str:action>"): None,
     }
+
+
+def _disconnected(place: Place) -> None:
+    """As the row stands after a disconnect; the tokens stay, so that all callers are told by the route itself."""
+    with scopes_disabled():
+        Connection.objects.filter(pk=place.connection.pk).update(health=ConnectionStatus.DISCONNECTED)
+
+
+def _finished(place: Place) -> None:
+    """As the row stands once the customer has finished, with a code that does not end."""
+    with scopes_disabled():
+        LinkSession.objects.filter(pk=place.link_session.pk).update(
+            status=LinkStatus.FINISHED,
+            connection=place.connection,
+            code_digest=digest("code", BODIES["POST", "link-sessions/exchange"]["code"]),
+            code_expires_at=datetime(2100, 1, 1, tzinfo=UTC),
+        )
+
+
+PREPARED: dict[tuple[str, str], Callable[[Place], None]] = {
+    ("POST", "link-sessions/exchange"): _finished,
+    ("POST", "connections/<str:connection_id>/reconnect"): _disconnected,
+}
+"""Routes that need their object in a state of its own."""
 REFUSED = {
+    **{
+        (("GET", path), caller): 403
+        for path in ("audit-events", "audit-events/export")
+        for caller in ("own connection", "other connection", "other environment")
+    },
+    (("GET", "link-sessions"), "own connection"): 403,
+    (("GET", "link-sessions"), "other connection"): 403,
+    (("POST", "link-sessions"), "own connection"): 403,
+    (("POST", "link-sessions"), "other connection"): 403,
+    (("POST", "link-sessions/exchange"), "own connection"): 403,
+    (("POST", "link-sessions/exchange"), "other connection"): 403,
+    (("POST", "link-sessions/exchange"), "stranger"): 404,
+    (("POST", "link-sessions/exchange"), "other environment"): 404,
     (("POST", "connections"), "own connection"): 403,
     (("POST", "connections"), "other connection"): 403,
     (("GET", "systems/<str:slug>/settings"), "own connection"): 403,
@@ -209,6 +259,13 @@ REFUSED = {
     (("PATCH", "systems/<str:slug>/settings"), "other connection"): 403,
 }
 """What the API documents as refused to a caller who may otherwise call the route: a connection token makes none."""
+
+WORKSPACE_ONLY = {
+    "audit-events/<str:audit_event_id>",
+    "link-sessions/<str:session_id>",
+    "link-sessions/<str:session_id>/cancel",
+}
+"""Objects that connection tokens do not see, whatever connection they are about."""
 
 # --- query parameters -------------------------------------------------------------------------------------------------
 
@@ -238,12 +295,20 @@ PARAMETERS: dict[str, Callable[[Place], str]] = {
     "customer_reference": lambda place: place.connection.customer_reference,
     "q": lambda place: place.word,
     "remote_id": lambda place: f"{place.word}-1",
+    "action": lambda place: place.audit_event.action,
+    "object": lambda place: place.shown_id,
+    "actor": lambda place: place.audit_event.actor,
+    "outcome": lambda _: "done",
+    "since": lambda _: LATE,
+    "until": lambda _: "2100-01-01T00:00:00Z",
+    "format": lambda _: "csv",
 }
 IDS = {"connection": "con", "sync": "syn", "run": "run", "operation": "op", "record": "po", "batch": "bat"}
 TELLING = {*IDS, "customer_reference", "q"}
 """Parameters by which the owner must find the plant. Every one of a list of records must do so."""
 STATES = {
     "connections": "active",
+    "link-sessions": "open",
     "operations": "needs_review",
     "sync-runs": "needs_review",
     "sync-status": "failed",

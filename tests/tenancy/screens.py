@@ -15,13 +15,13 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, reverse
 from django_scopes import scope, scopes_disabled
 
-from connections.models import Connection, SystemSettings, UpstreamCall
+from connections.models import Connection, LinkSession, SystemLogo, SystemSettings, UpstreamCall
 from syncs.choices import RunStatus
 from syncs.models import Operation, QuarantinedRecord, Record, Sync, SyncRun
 from tests.tenancy.callers import Answer
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
 from tests.tenancy.world import Side, World
-from workspaces.models import ApiToken, Event, Membership, Workspace
+from workspaces.models import ApiToken, AuditEvent, DataKey, Event, Membership, SecretPrefix, Workspace
 
 LOGIN = "/admin/login/"
 
@@ -108,15 +108,16 @@ def _variants(model_admin: Any, pattern: str) -> list[tuple[tuple[str, str], ...
 
 VALUES = {"entity": "purchase_order"}
 PRESSED_RUNS = {"cancel": RunStatus.QUEUED, "release": RunStatus.NEEDS_REVIEW, "delete": RunStatus.NEEDS_REVIEW}
-OPERATORS_ONLY = {get_user_model()}
+OPERATORS_ONLY = {get_user_model(), DataKey, SystemLogo}
 CLOSED = {(Record, "history"): "people change no records, so there is no history of it"}
 DOES_NOT_WRITE = {"changelist", "history", "live", "redirect"}
 """Screens whose POST shows what GET shows. A POST to any other is refused to who may only look."""
-NOT_FOR_AUDITORS = {"add", "delete", "press", "revoke", "mapping"}
+NOT_FOR_AUDITORS = {"add", "delete", "press", "revoke", "rotate", "mapping"}
 """Screens that are there to change something: an auditor does not even see their forms."""
 SITE = {
     "index": "tested as the home page",
     "home_status": "a part of the home page",
+    "security": "tested as the page of weaknesses",
     "search": "finds screens by title",
     "autocomplete": "tested for every foreign key",
     "app_list": "the list of screens of one room",
@@ -151,19 +152,40 @@ def _system_settings(side: Side) -> SystemSettings:
         return SystemSettings.objects.get(workspace=side.workspace, environment="live")
 
 
+def _data_key(screen: Screen, side: Side) -> Any:
+    with scopes_disabled():
+        return DataKey.objects.get(workspace=side.workspace, is_current=True)
+
+
+def _secret_prefix(side: Side) -> SecretPrefix:
+    with scopes_disabled():
+        return SecretPrefix.objects.get(workspace=side.workspace)
+
+
+def _system_logo() -> SystemLogo:
+    """Of the installation, so of no side."""
+    logo, _ = SystemLogo.objects.get_or_create(system=SLUG, defaults={"image": b"", "image_type": "image/png"})
+    return logo
+
+
 ROWS: dict[type[Any], Callable[[Screen, Side], Any]] = {
     Workspace: lambda _, side: side.workspace,
     ApiToken: lambda _, side: side.places["plant"].token,
     Event: _event,
+    AuditEvent: lambda _, side: side.places["plant"].audit_event,
     get_user_model(): lambda _, side: side.people["auditor"],
+    DataKey: _data_key,
+    SecretPrefix: lambda _, side: _secret_prefix(side),
     UpstreamCall: lambda _, side: side.places["plant"].calls[0],
     Connection: lambda _, side: side.places["plant"].connection,
+    LinkSession: lambda _, side: side.places["plant"].link_session,
     Sync: lambda _, side: side.places["plant"].syncs["purchase_order"],
     SyncRun: _run,
     Operation: _operation,
     Record: lambda _, side: side.places["plant"].records["purchase_order"][0],
     QuarantinedRecord: lambda _, side: side.places["plant"].quarantined[0],
     SystemSettings: lambda _, side: _system_settings(side),
+    SystemLogo: lambda *_: _system_logo(),
 }
 
 
@@ -175,6 +197,7 @@ def row_of(screen: Screen, side: Side) -> Any:
 ADDITIONS: dict[type[Any], tuple[str, dict[str, Any]]] = {
     ApiToken: ("", {"name": "Made by the matrix", "environment": "live", "scopes": ["records:read"]}),
     SystemSettings: ("", {"system": "maintainx", "environment": "live", "enabled": "on", "schedules": "{}"}),
+    LinkSession: ("", {"environment": "live", "name": "Made by the matrix", "valid": "3d"}),
     Connection: (
         f"?system={SLUG}",
         {

@@ -10,14 +10,14 @@ from django.utils import timezone
 from connections.models import Connection, Grant, LinkSecret, LinkSession, SystemSecret, SystemSettings
 from core import ids
 from workspaces import audit
-from workspaces.models import AuditEvent, DataKey, SecretPrefix, Workspace
+from workspaces.data_keys import current_cipher
+from workspaces.models import AuditEvent, SecretPrefix, Workspace
 from workspaces.secrets import seal
 
 
 def give_keys(word: str, workspace: Workspace) -> None:
     """A data key, and a prefix where its references may lead."""
-    if not DataKey.objects.filter(workspace=workspace, is_current=True).exists():
-        DataKey.objects.create(workspace=workspace, wrapped=b"not to be opened")
+    current_cipher(workspace.pk)
     SecretPrefix.objects.create(workspace=workspace, prefix=f"vault:kv/{word}/")
 
 
@@ -39,7 +39,7 @@ def give_link_session(word: str, connection: Connection) -> LinkSession:
         environment=connection.environment,
         digest=word.encode().ljust(32, b"."),
         name=f"{word} to be connected",
-        customer_reference=f"{word}-4712",
+        customer_reference=connection.customer_reference,
         metadata={"region": word},
         config={"base_url": f"https://{word}.example"},
         expires_at=timezone.now() + timedelta(hours=1),

@@ -21,7 +21,9 @@ from django_scopes import scopes_disabled
 from connections.choices import ConnectionStatus
 from connections.models import (
     CapabilityOverride,
+    CapabilityOverrideHistory,
     Connection,
+    ConnectionHistory,
     Credential,
     Grant,
     LinkSecret,
@@ -30,6 +32,7 @@ from connections.models import (
     MappingField,
     SystemSecret,
     SystemSettings,
+    SystemSettingsHistory,
     UpstreamCall,
 )
 from connections.services import ensure_default_mapping, set_mapping
@@ -46,6 +49,7 @@ from syncs.models import (
     RunPage,
     Suspect,
     Sync,
+    SyncHistory,
     SyncRun,
 )
 from syncs.packing import Packer
@@ -53,7 +57,18 @@ from syncs.services import ensure_syncs
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
 from tests.tenancy.trust import give_audit_event, give_grant, give_keys, give_link_session, give_system_settings
 from tests.tenants import emit_now, make_person, make_token, make_workspace, signed_in
-from workspaces.models import ApiToken, AuditEvent, DataKey, Event, Feed, Membership, SecretPrefix, Workspace
+from workspaces.models import (
+    ApiToken,
+    AuditEvent,
+    DataKey,
+    Event,
+    Feed,
+    Membership,
+    MembershipHistory,
+    SecretPrefix,
+    Workspace,
+    WorkspaceHistory,
+)
 from workspaces.secrets import seal
 
 START = datetime(2026, 10, 5, 8, 0, tzinfo=UTC)
@@ -419,6 +434,12 @@ OWNED: dict[type[Model], str] = {
     LinkSecret: "workspace",
     SystemSettings: "workspace",
     SystemSecret: "workspace",
+    WorkspaceHistory: "pgh_obj",
+    MembershipHistory: "workspace",
+    ConnectionHistory: "workspace",
+    SystemSettingsHistory: "workspace",
+    CapabilityOverrideHistory: "workspace",
+    SyncHistory: "workspace",
 }
 """Every table with rows of workspaces, and the way to the workspace."""
 

@@ -225,8 +225,25 @@ def test_disconnecting_asks_with_numbers_first(erp_server: TestErpServer) -> Non
     assert "1 secret deleted" in words(client.post(address, follow=True))
     assert one().status == "disconnected"
     page = html(client.get(change(connection)))
-    assert 'name="name"' not in page and "/press/" not in page and "To connect again" in page
+    assert 'name="name"' not in page and "/press/pause/" not in page and "To connect again" in page
     html(client.post(change(connection), connection_form(None, erp_server.base_url, name="X")), 403)
+
+
+def test_reconnecting_asks_for_the_secrets_and_tries_it_out(erp_server: TestErpServer) -> None:
+    workspace = make_workspace()
+    connection = connect(erp_server, workspace=workspace)
+    client, address = signed_in(make_person("owner", workspace)), press(connection, "reconnect")
+    assert "is not disconnected" in words(client.get(address, follow=True)), "its form is there when it is needed only"
+    disconnect_connection(connection, by="ann")
+
+    form = html(client.get(address))
+    assert 'name="secret__api_key"' in form and erp_server.base_url in form
+    assert 'name="name"' not in form and 'name="metadata"' not in form
+    values = {"config__base_url": erp_server.base_url, "config__site": "north", "secret__api_key": ""}
+    refused = html(client.post(address, values))
+    assert one().status == "disconnected" and "errors" in refused
+    told = words(client.post(address, {**values, "secret__api_key": API_KEY}, follow=True))
+    assert "Signed in as integration@erp.example" in told and one().status == "active"
 
 
 @pytest.mark.parametrize("name", ["check", "sync_all", "pause", "resume"])

@@ -1,14 +1,26 @@
 """Secrets open for their own row, with a known key, unchanged; never otherwise."""
 
 import base64
+import os
+from pathlib import Path
+from uuid import UUID
 
 import pytest
 from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import keys
-from core.encryption import DecryptionError, KeyRing, KeyRingError, key_id_of
+from config.settings.environment import Environment
+from core import checks, keys
+from core.encryption import (
+    DataCipher,
+    DecryptionError,
+    KeyRing,
+    KeyRingError,
+    data_key_id_of,
+    key_id_of,
+    ring_text,
+)
 
 
 def key(byte: int, length: int = 32) -> str:
@@ -17,6 +29,8 @@ def key(byte: int, length: int = 32) -> str:
 
 RING = KeyRing.from_text(f"new:{key(2)},old:{key(1)}")
 OLD_RING = KeyRing.from_text(f"old:{key(1)}")
+CIPHER = DataCipher.from_bytes(UUID(int=7), bytes(range(32)))
+OTHER_CIPHER = DataCipher.from_bytes(UUID(int=8), bytes(range(32)))
 
 
 @given(st.text(st.characters(codec="utf-8")) | st.binary(), st.text(st.characters(codec="utf-8"), min_size=1))
@@ -94,3 +108,107 @@ def test_default_ring_follows_the_settings():
         assert keys.default_ring() is keys.default_ring()
     with override_settings(ENCRYPTION_KEYS=f"two:{key(2)}"):
         assert keys.default_ring().ids == ("two",)
+
+
+# --- data keys ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.text(st.characters(codec="utf-8")) | st.binary(), st.text(st.characters(codec="utf-8"), min_size=1))
+def test_a_secret_of_a_data_key_opens_for_its_row(plaintext, row):
+    sealed = CIPHER.encrypt(plaintext, bound_to=row)
+
+    assert data_key_id_of(sealed) == CIPHER.key_id and sealed.startswith(CIPHER.header)
+    opened = CIPHER.decrypt(memoryview(sealed), bound_to=row)
+    assert opened == (plaintext.encode() if isinstance(plaintext, str) else plaintext)
+
+
+def test_a_ciphertext_of_a_data_key_changed_anywhere_or_moved_never_opens():
+    sealed = CIPHER.encrypt("secret", bound_to="row")
+    for position in range(len(sealed)):
+        changed = bytearray(sealed)
+        changed[position] ^= 1
+        for broken in (bytes(changed), sealed[:position]):
+            with pytest.raises(DecryptionError):
+                CIPHER.decrypt(broken, bound_to="row")
+    for cipher, row in ((CIPHER, "other row"), (OTHER_CIPHER, "row")):
+        with pytest.raises(DecryptionError):
+            cipher.decrypt(sealed, bound_to=row)
+
+
+def test_the_id_of_the_data_key_is_authenticated():
+    """The same 32 bytes under another id do not open it either."""
+    sealed = CIPHER.encrypt("secret", bound_to="row")
+    with pytest.raises(DecryptionError, match="another row"):
+        OTHER_CIPHER.decrypt(OTHER_CIPHER.header + sealed[17:], bound_to="row")
+
+
+def test_what_the_ring_encrypted_itself_has_no_data_key():
+    assert data_key_id_of(RING.encrypt("secret", bound_to="row")) is None
+    for damaged in (b"", b"\x03" + bytes(60)):
+        with pytest.raises(DecryptionError, match="no layout"):
+            data_key_id_of(damaged)
+    with pytest.raises(DecryptionError, match="no layout"):
+        RING.decrypt(CIPHER.encrypt("secret", bound_to="row"), bound_to="row")
+
+
+def test_a_data_key_of_a_wrong_length_is_refused_and_none_is_ever_shown():
+    with pytest.raises(DecryptionError, match="16 bytes"):
+        DataCipher.from_bytes(UUID(int=7), bytes(16))
+    assert "_key" not in repr(CIPHER) and "AESGCM" not in repr(CIPHER) + repr(RING)
+
+
+# --- the ring in a file -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def key_file(tmp_path, monkeypatch):
+    path = tmp_path / "keys"
+    path.write_text(f"k2:{key(2)}\n\n k1:{key(1)}\n")
+    path.chmod(0o600)
+    monkeypatch.delenv("ENCRYPTION_KEYS")
+    monkeypatch.setenv("ENCRYPTION_KEYS_FILE", str(path))
+    return path
+
+
+@pytest.mark.parametrize("text", ["a:1\nb:2\n", "a:1,b:2", "a:1,\r\nb:2,\r\n", "\n a:1 \n\n b:2"])
+def test_lines_of_a_file_count_as_commas(text):
+    assert ring_text(text) == "a:1,b:2"
+
+
+def test_the_ring_may_stand_in_a_file(key_file):
+    assert KeyRing.from_text(Environment().ENCRYPTION_KEYS.get_secret_value()).ids == ("k2", "k1")
+
+
+def test_a_ring_in_the_environment_and_in_a_file_is_refused(key_file, monkeypatch):
+    monkeypatch.setenv("ENCRYPTION_KEYS", f"k1:{key(1)}")
+    with pytest.raises(ValueError, match="both set"):
+        Environment()
+
+
+def test_a_file_that_is_not_there_stops_the_start(key_file):
+    key_file.unlink()
+    with pytest.raises(ValueError, match="ENCRYPTION_KEYS_FILE cannot be read: No such file"):
+        Environment()
+
+
+def test_a_file_counts_as_the_ring_that_production_needs(key_file, monkeypatch):
+    monkeypatch.setenv("LINESHAFT_MODE", "production")
+    assert Environment().ENCRYPTION_KEYS
+    key_file.write_text("")
+    with override_settings(ENCRYPTION_KEYS=Environment().ENCRYPTION_KEYS.get_secret_value()):
+        assert [message.id for message in checks.key_ring_is_readable()] == ["core.E001"]
+
+
+@pytest.mark.parametrize(("mode", "found"), [(0o600, []), (0o400, []), (0o640, ["core.W001"]), (0o604, ["core.W001"])])
+def test_a_file_open_to_others_is_a_warning(key_file, mode, found):
+    os.chmod(key_file, mode)
+    with override_settings(ENCRYPTION_KEYS_FILE=str(key_file)):
+        messages = checks.key_file_is_private()
+    assert [message.id for message in messages] == found
+    assert all("chmod 600" in message.hint and f"{mode:04o}" in message.msg for message in messages)
+
+
+def test_no_file_and_a_file_that_went_away_are_no_warning(tmp_path):
+    for path in ("", str(Path(tmp_path) / "gone")):
+        with override_settings(ENCRYPTION_KEYS_FILE=path):
+            assert checks.key_file_is_private() == []

@@ -38,7 +38,7 @@ def altered(clear: str, position: int) -> str:
 
 
 def with_new_checksum(clear: str) -> str:
-    return clear[:-6] + tokens._checksum(clear[:-6])
+    return clear[:-6] + tokens.checksum(clear[:-6])
 
 
 @pytest.mark.parametrize("environment", ["live", "test"])

@@ -1,4 +1,4 @@
-"""Tokens: seen, made and revoked by tokens."""
+"""Tokens: seen, made, rotated and revoked by tokens."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from workspaces.permissions import MissingScopeError
 from workspaces.serializers import (
     CreateTokenSerializer,
     NewTokenSerializer,
+    RotatedTokenSerializer,
+    RotateTokenSerializer,
     TokenListSerializer,
     TokenSerializer,
     token_body,
 )
 from workspaces.views import ApiView
 
+EVERYWHERE, EVERYWHERE_V6 = "0.0.0.0/0", "::/0"
 _LIMIT = OpenApiParameter("limit", int, description="1 to 500, 100 when absent")
 _TOKEN = {
     "id": "tok_01935000000070008000000000000004",
@@ -34,13 +37,24 @@ _TOKEN = {
     "environment": "live",
     "workspace": "ws_01935000000070008000000000000001",
     "connection": None,
+    "person": None,
     "scopes": ["events:read", "records:read"],
     "allowed_networks": ["203.0.113.0/24"],
+    "kept_at": None,
+    "replaces": None,
     "created_at": "2026-03-01T08:00:00Z",
     "created_by": "token tok_01935000000070008000000000000005",
     "expires_at": "2027-03-01T08:00:00Z",
     "revoked_at": None,
     "last_used_at": None,
+}
+_ROTATED = {
+    **_TOKEN,
+    "id": "tok_01935000000070008000000000000009",
+    "prefix": "lsh_live_9sQ2vTx7Rb1m_",
+    "replaces": _TOKEN["id"],
+    "token": "lsh_live_...",
+    "replaced": {**_TOKEN, "expires_at": "2026-06-01T09:00:00Z"},
 }
 _REQUEST = {name: _TOKEN[name] for name in ("name", "scopes", "expires_at", "allowed_networks")}
 
@@ -73,7 +87,8 @@ class Tokens(ApiView):
         summary="Create a token",
         description=(
             "The answer is the only time the token itself is shown. A token never makes one that may do or see more"
-            " than it does: no other scope, environment or network, and a connection token only for its connection."
+            " than it does: no other scope, environment or network, and a connection token only for its connection. The"
+            " token of a person makes tokens of that person."
         ),
         request=CreateTokenSerializer,
         responses={201: NewTokenSerializer},
@@ -85,15 +100,13 @@ class Tokens(ApiView):
     def post(self, request: Request) -> Response:
         serializer = CreateTokenSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        made, clear = tokens.create_token(
+        made, clear = tokens.create_within(
+            self.token,
             workspace=self.workspace,
-            connection_id=self.token.connection_id,
             created_by=str(request.user),
             **within(self.token, serializer.validated_data),
         )
-        body = {**token_body(made), "token": clear}
-        location = f"/api/v1/tokens/{body['id']}"
-        return Response(body, status=201, headers={"Location": location, "Cache-Control": "no-store"})
+        return shown_once({**token_body(made), "token": clear})
 
 
 class OneToken(ApiView):
@@ -110,6 +123,36 @@ class OneToken(ApiView):
     )
     def get(self, request: Request, token_id: str) -> Response:
         return Response(token_body(find_token(self.token, token_id)))
+
+
+class RotateToken(ApiView):
+    """A new token in place of one."""
+
+    scopes = {"POST": Scope.TOKENS_WRITE}
+
+    @extend_schema(
+        operation_id="rotateToken",
+        tags=["tokens"],
+        summary="Rotate a token",
+        description=(
+            "Makes a token that may do the same and shows it this once. Both work until the overlap is over; the old one"
+            " never lives longer than it would have. Your token must itself be allowed all that the rotated one is; it may"
+            " always rotate itself. 409 `TOKEN_ALREADY_ROTATED` the second time, `TOKEN_NOT_ACTIVE` when it has ended."
+        ),
+        request=RotateTokenSerializer,
+        responses={201: RotatedTokenSerializer},
+        examples=[
+            OpenApiExample("Request", {"overlap_seconds": 3600}, request_only=True),
+            OpenApiExample("Rotated", _ROTATED, response_only=True, status_codes=["201"]),
+        ],
+    )
+    def post(self, request: Request, token_id: str) -> Response:
+        old = find_token(self.token, token_id)
+        serializer = RotateTokenSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        refuse_beyond(self.token, old)
+        made, clear = tokens.rotate_token(token=old, by=str(request.user), **serializer.validated_data)
+        return shown_once({**token_body(made), "token": clear, "replaced": token_body(old)})
 
 
 class RevokeToken(ApiView):
@@ -140,7 +183,7 @@ class RevokeToken(ApiView):
 
 def visible_tokens(own: ApiToken) -> Any:
     """Tokens of the caller's environment, and of its connection when it has one."""
-    rows = ApiToken.objects.filter(environment=own.environment)
+    rows = ApiToken.objects.filter(environment=own.environment).select_related("person")
     return rows if own.connection_id is None else rows.filter(connection_id=own.connection_id)
 
 
@@ -166,7 +209,23 @@ def within(own: ApiToken, wanted: dict[str, Any]) -> dict[str, Any]:
             code="ENVIRONMENT_NOT_ALLOWED",
         )
     networks = wanted.get("allowed_networks") or own.allowed_networks
-    return {**wanted, "allowed_networks": _inside(own, networks)}
+    return {**wanted, "allowed_networks": _inside(own, networks), "person_id": own.person_id}
+
+
+def refuse_beyond(own: ApiToken, other: ApiToken) -> None:
+    """403 where having the other token would let the caller do or reach more. Nobody gets another person's token."""
+    if other.pk == own.pk:
+        return
+    if other.person_id not in (None, own.person_id):
+        raise ForbiddenError("The token belongs to a person, who alone may rotate it.", code="TOKEN_OF_A_PERSON")
+    within(own, {"scopes": other.scopes})
+    _inside(own, other.allowed_networks or [EVERYWHERE, EVERYWHERE_V6])
+
+
+def shown_once(body: dict[str, Any]) -> Response:
+    """201 with a token in it."""
+    location = f"/api/v1/tokens/{body['id']}"
+    return Response(body, status=201, headers={"Location": location, "Cache-Control": "no-store"})
 
 
 def _inside(own: ApiToken, networks: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from workspaces.models.audit import AuditEvent
 from workspaces.models.events import Event, Feed
+from workspaces.models.history import MembershipHistory, WorkspaceHistory
 from workspaces.models.secrets import DataKey, SecretPrefix, StoredSecret
 from workspaces.models.tenants import Membership, Workspace
 from workspaces.models.tokens import ApiToken
@@ -13,7 +14,9 @@ __all__ = [
     "Event",
     "Feed",
     "Membership",
+    "MembershipHistory",
     "SecretPrefix",
     "StoredSecret",
     "Workspace",
+    "WorkspaceHistory",
 ]

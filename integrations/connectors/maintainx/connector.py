@@ -38,6 +38,7 @@ class MaintainX(RestConnector):
     slug, title, version = "maintainx", "MaintainX", "1"
     docs = "https://api.getmaintainx.com/v1/docs"
     summary = "Maintenance: work orders, assets, parts, locations, vendors and purchase orders."
+    categories = ("CMMS",)
     simulated = True
     config = (
         Url(

@@ -68,6 +68,7 @@ class Tryton(JsonRpcConnector):
     slug, title, version = "tryton", "Tryton", "2"
     docs = "https://docs.tryton.org/"
     summary = "Open-source ERP: purchases, stock, products, parties and productions."
+    categories = ("ERP", "Inventory")
     config = (
         Url(
             "base_url", label="Address", help="Address of the server without the database, e.g. https://erp.example.com"
@@ -75,7 +76,12 @@ class Tryton(JsonRpcConnector):
         Text("database", help="Name of the database"),
         Text("user", label="User name", help="A user of Tryton made for Lineshaft, with the groups it shall work in"),
         Secret("password", help="Password of that user"),
-        Integer("company", required=False, help="Id of the company to read; empty: the user's own"),
+        Integer(
+            "company",
+            required=False,
+            help="Id of the company to read; empty: the user's own",
+            choices_from="list_companies",
+        ),
     )
     limits = Limits(page_size=100, concurrency=2)
     call_seconds = 120.0  # for a page: one with stock takes several calls
@@ -105,6 +111,14 @@ class Tryton(JsonRpcConnector):
                 now=self._server_time(),
                 details={"user_id": session.user_id, "company": company.id, "currency": company.currency},
             )
+
+    def list_companies(self) -> list[tuple[int, str]]:
+        """(id, name) of the companies that this user may work in, for the setting `company`."""
+        with self.within(self.call_seconds):
+            context = self.company().context
+            mine = [["id", "in", context.get("companies") or [self.company().id]]]
+            found = self.call("model.company.company.search_read", mine, 0, None, None, ["rec_name"], context)
+        return sorted([(row["id"], row["rec_name"]) for row in found], key=lambda company: company[1])
 
     def fetch_page(self, resource: Resource, window: Window, position: Position | None) -> Page:
         with self.within(self.call_seconds):

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q
 from django.db.models.functions import Now
 from django_scopes import scope, scopes_disabled
@@ -25,6 +25,7 @@ from syncs.management.printing import print_table
 from syncs.models import Operation
 from syncs.operations.execute import execute_operation
 from syncs.services.settling import look_again
+from workspaces.management.acting import ActingCommand
 
 POLL_SECONDS = 0.2
 LONGEST_TURN_SECONDS = 120.0  # another worker's turn is waited for no longer
@@ -32,7 +33,7 @@ ENDED = (OperationStatus.SUCCEEDED, OperationStatus.FAILED)
 STYLES = {"succeeded": "green", "failed": "red", "unknown": "yellow", "needs_review": "yellow"}
 
 
-class Command(BaseCommand):
+class Command(ActingCommand):
     """Look outcomes up, in this process; no worker is needed."""
 
     help = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django_scopes import scope
 from rich.markup import escape
 from rich.table import Table
@@ -23,11 +23,12 @@ from syncs.management.printing import print_table
 from syncs.management.watching import POLL_SECONDS, Watch
 from syncs.models import SyncRun
 from syncs.services import ensure_syncs, request_run
+from workspaces.management.acting import ActingCommand
 
 BY = "manage.py sync"
 
 
-class Command(BaseCommand):
+class Command(ActingCommand):
     """Request runs of some or all entities of a connection."""
 
     help = "Sync a connection now. Without --wait or --inline the runs are only requested; workers do them."

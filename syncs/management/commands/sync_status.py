@@ -54,7 +54,7 @@ class Command(BaseCommand):
 
 def _all(slug: str | None) -> list[dict[str, Any]]:
     with scopes_disabled():
-        rows = Connection.objects.order_by("pk")
+        rows = Connection.objects.kept().order_by("pk")
         if slug is not None:
             workspace = Workspace.objects.filter(slug=slug).first()
             if workspace is None:

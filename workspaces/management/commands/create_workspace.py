@@ -6,15 +6,16 @@ import json
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from core import ids
 from core.errors import LineshaftError
+from workspaces.management.acting import ActingCommand
 from workspaces.models import Workspace
 from workspaces.services import create_workspace
 
 
-class Command(BaseCommand):
+class Command(ActingCommand):
     """Make a workspace and print its id."""
 
     help = "Create a workspace; with --owner an existing user becomes its owner and may enter the admin."

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django_scopes import scope, scopes_disabled
+from django.core.management.base import BaseCommand, CommandParser
+from django_scopes import scope
 
 from core import ids
+from workspaces.audit import acting, command_actor
+from workspaces.management.finding import find_token
 from workspaces.models import ApiToken
 from workspaces.tokens import revoke_token
 
@@ -21,13 +23,8 @@ class Command(BaseCommand):
         parser.add_argument("id", help="tok_..., or the public part of the token")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        value = ids.read(ApiToken.PREFIX, options["id"])
-        with scopes_disabled():
-            rows = ApiToken.objects.filter(pk=value) if value else ApiToken.objects.filter(key=options["id"])
-            token = rows.first()
-        if token is None:
-            raise CommandError(f"There is no token {options['id']}.")
-        with scope(workspace=token.workspace_id):
+        token = find_token(options["id"])
+        with scope(workspace=token.workspace_id), acting(command_actor("revoke_token")):
             revoked = revoke_token(token=token, revoked_by="manage.py revoke_token")
         shown = ids.show(ApiToken.PREFIX, token.pk)
         self.stdout.write(f"{shown} is revoked." if revoked else f"{shown} was revoked before.")

@@ -1,0 +1,1 @@
+"""Link, the pages on which a customer connects a system: server-rendered steps that work without JavaScript."""
