@@ -94,10 +94,8 @@ class _ReconnectForm(ConnectionForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        kept = [
-            name for name in self.fields if name.startswith((SETTING, SECRET, REFERENCE)) or name in RECONNECT_FIELDS
-        ]
-        self.fields = {name: self.fields[name] for name in kept}
+        drawn = [name for name in self.fields if name.startswith((SETTING, SECRET, REFERENCE))]
+        self.fields = {name: self.fields[name] for name in (*drawn, *RECONNECT_FIELDS)}
 
     def _update(self) -> None:
         services.reconnect_connection(

@@ -48,7 +48,7 @@ def reconnect_connection(
     connection: Connection,
     *,
     config: Mapping[str, Any] | None = None,
-    secrets: Mapping[str, str | None],
+    secrets: Mapping[str, Any],
     client_certificate: str | None = None,
     client_key: str = "",
     by: str,
@@ -56,9 +56,9 @@ def reconnect_connection(
 ) -> Connection:
     """Bring a disconnected connection back with its id, records and schedules, then try it out.
 
-    `config`: each key given is set, or removed by None; what else it had stays. The secrets are all entered anew, a
-    client certificate's key as well. It is `pending` until a check goes well; its syncs are due then and catch up from
-    where they stood. Its tokens stay revoked.
+    `config`: each key given is set, or removed by None; what else it had stays. All secrets are entered anew or referred
+    to, a client certificate's key as well. It is `pending` until a check goes well; its syncs are due then and catch up
+    from where they stood. Its tokens stay revoked.
     Errors: ConflictError CONNECTION_NOT_DISCONNECTED, ValidationFailedError with a pointer per value, BusinessRuleError
     SYSTEM_DISABLED.
     """

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_GET
 
 from connections.services import linking
-from connections.services.linking import LinkError, Outcome, SystemChoice
+from connections.services.linking import LinkError, Outcome
+from console.link.catalogue import found, tint_of
 from console.link.forms import PlacesForm, ShareForm, SignInForm
 from console.link.headers import guard
 from console.link.pages import (
@@ -25,8 +25,6 @@ from console.link.pages import (
 )
 from console.link.sharing import permissions, shares
 from core.errors import LineshaftError, ValidationFailedError
-
-TINTS = "abcdef"
 
 
 class Start(LinkPage):
@@ -244,19 +242,3 @@ def oauth_callback(request: HttpRequest) -> HttpResponseBase:
     with as_customer(request, session):
         response = view.go("result") if outcome.ok else guard(view.shown(outcome))
     return forget_way_back(request, response)
-
-
-def found(systems: Sequence[SystemChoice], query: str, category: str) -> list[SystemChoice]:
-    """Those of the category in whose name, description or categories every word stands."""
-    words = query.lower().split()
-    return [
-        choice
-        for choice in systems
-        if (not category or category in choice.categories)
-        and all(word in " ".join((choice.title, choice.summary, *choice.categories)).lower() for word in words)
-    ]
-
-
-def tint_of(slug: str) -> str:
-    """Which of the stylesheet's colours stands behind a system's initials: always the same one."""
-    return TINTS[sum(slug.encode()) % len(TINTS)]

@@ -32,14 +32,12 @@ def test_connection_is_ended_brought_back_and_deleted(
 
     page.get_by_role("link", name="Reconnect").click()
     assert fits(page)
-    page.screenshot(path=f"/tmp/f_reconnect_{size[0]}.png", full_page=True)
     page.locator("input[name=secret__api_key]").fill(API_KEY)
     page.get_by_role("button", name="Reconnect and try it out").click()
     expect(page.get_by_text("Signed in as integration@erp.example").first).to_be_visible()
 
     page.get_by_role("link", name="Delete").click()
     assert fits(page)
-    page.screenshot(path=f"/tmp/f_delete_{size[0]}.png", full_page=True)
     page.get_by_label("to go on").fill("Plant North")
     page.get_by_role("button", name="Yes, delete everything").click()
     expect(page.get_by_text("is deleted")).to_be_visible()

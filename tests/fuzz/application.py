@@ -45,6 +45,8 @@ class Application:
     def __post_init__(self) -> None:
         self._django = get_wsgi_application()
         self._database = connections["default"]
+        with self._database.cursor() as cursor:  # making cases can take longer than a transaction may stand still
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         # Schemathesis calls from a thread of its own, one at a time.
         self._database.inc_thread_sharing()
 
