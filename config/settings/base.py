@@ -247,6 +247,8 @@ SPECTACULAR_SETTINGS = {
         "SyncModeEnum": "syncs.choices.Mode",
         "ConnectionStatusEnum": "connections.choices.ConnectionStatus",
         "TokenStatusEnum": "workspaces.choices.TokenStatus",
+        "EnvironmentEnum": "workspaces.choices.Environment",
+        "LinkStatusEnum": "connections.choices.LinkStatus",
         "AuditOutcomeEnum": "workspaces.choices.AuditOutcome",
         "ActorKindEnum": "workspaces.choices.ActorKind",
     },

@@ -2,8 +2,8 @@
 
 from connections.admin.calls import UpstreamCallAdmin
 from connections.admin.connections import ConnectionAdmin
-from connections.admin.logos import SystemLogoAdmin
 from connections.admin.link_sessions import LinkSessionAdmin
+from connections.admin.logos import SystemLogoAdmin
 from connections.admin.systems import SystemSettingsAdmin
 
 __all__ = ["ConnectionAdmin", "LinkSessionAdmin", "SystemLogoAdmin", "SystemSettingsAdmin", "UpstreamCallAdmin"]

@@ -15,7 +15,7 @@ from connections.services import systems
 from core.api_errors import ForbiddenError, NotFoundHereError
 from core.serializers import StrictSerializer
 from integrations.registry import catalogue
-from workspaces.choices import Scope
+from workspaces.choices import Environment, Scope
 from workspaces.views import ApiView
 
 _EXAMPLE = {
@@ -34,7 +34,7 @@ class SystemSettingsSerializer(Plain):
     """How a workspace uses a system."""
 
     system = serializers.CharField()
-    environment = serializers.ChoiceField(choices=["live", "test"])
+    environment = serializers.ChoiceField(choices=Environment.choices)
     enabled = serializers.BooleanField(help_text="Whether customers may connect it.")
     oauth_client_id = serializers.CharField(allow_blank=True, help_text="Of the app registered with its maker.")
     has_oauth_client_secret = serializers.BooleanField()

@@ -122,7 +122,7 @@ def ensure_grant(connection_id: UUID, workspace_id: UUID) -> None:
     with transaction.atomic():
         held = Connection.objects.select_for_update(no_key=True).filter(pk=connection_id).first()
         if held is None or held.health == ConnectionStatus.DISCONNECTED:
-            raise AuthError("The connection was ended; make a new one.", code="CONNECTION_DISCONNECTED")
+            raise AuthError("The connection was ended; reconnect it first.", code="CONNECTION_DISCONNECTED")
         row = Grant(workspace_id=workspace_id, connection_id=connection_id)
         Grant.objects.bulk_create([row], ignore_conflicts=True)
 
