@@ -37,6 +37,25 @@ gunicorn reads these (`config/gunicorn_settings.py`).
 | `WEB_CONCURRENCY` | whole number | `2` | Web processes, of 8 threads each | `4` |
 | `PORT` | whole number | `8000` | Port it listens on, unless `--bind` says otherwise; the health check of `web` asks there | `8080` |
 
+## Secrets managers
+
+Read by their clients, for [references and for tokens written into them](keeping-secrets.md#references). Only what you use is
+needed.
+
+| Variable | Type | Default | Meaning | Example |
+|---|---|---|---|---|
+| `VAULT_ADDR` | text | empty | Where HashiCorp Vault answers | `https://vault.internal:8200` |
+| `VAULT_TOKEN` | secret | empty | Its token, unless AppRole is used | |
+| `VAULT_ROLE_ID`, `VAULT_SECRET_ID` | text, secret | empty | AppRole's credentials | |
+| `VAULT_APPROLE_PATH` | text | `approle` | Where AppRole is mounted | `plant-approle` |
+| `VAULT_NAMESPACE` | text | empty | Namespace of Vault Enterprise | `plant` |
+| `VAULT_CACERT`, `VAULT_CAPATH` | file, folder | the system's | Certificate authorities of Vault | `/etc/ssl/vault.pem` |
+| `AWS_REGION` or `AWS_DEFAULT_REGION` | text | empty | Region of AWS Secrets Manager; its credentials as AWS's clients take them | `eu-central-1` |
+| `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` | text | empty | Who signs in to Azure | |
+| `AZURE_CLIENT_SECRET` | secret | empty | With this secret, or | |
+| `AZURE_CLIENT_CERTIFICATE_PATH`, `AZURE_FEDERATED_TOKEN_FILE` | file | empty | with a certificate or a workload identity | |
+| `AZURE_AUTHORITY_HOST` | text | the public cloud's | Where Azure signs in | `https://login.microsoftonline.us` |
+
 ## docker-compose.yml alone
 
 Compose puts these into the services; `DATABASE_URL` and `REDIS_URL` are made of them.

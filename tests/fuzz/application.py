@@ -10,10 +10,11 @@ from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 
+from django.core import signals
 from django.core.wsgi import get_wsgi_application
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, close_old_connections, connections, transaction
 
-API = "/api/v1/"
+API, STATEFUL = "/api/v1/", "stateful"
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,15 @@ class ServerError:
 
 @dataclass
 class Application:
-    """Counts what is sent to the API and what comes back. `keeps`: what a request wrote stays, for requests that follow
-    from each other; else it is undone, so that each finds the world as it was built.
+    """Counts what is sent to the API and what comes back. What a request wrote is undone, so that each finds the world as
+    it was built, but in the phase of requests that follow from each other.
 
     Each request is checked as its COMMIT would be: constraints and triggers that wait for it fire before the undoing.
     """
 
-    keeps: bool = False
+    phase: str = ""
     cases: int = 0
-    statuses: Counter[int] = field(default_factory=Counter)
+    statuses: dict[str, Counter[int]] = field(default_factory=dict)
     errors: list[ServerError] = field(default_factory=list)
     unanswered: list[str] = field(default_factory=list)
 
@@ -49,6 +50,18 @@ class Application:
             cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         # Schemathesis calls from a thread of its own, one at a time.
         self._database.inc_thread_sharing()
+
+    @contextmanager
+    def running(self) -> Iterator[Application]:
+        """Meanwhile the end of a request does not end the session with the database, and with it the transaction."""
+        watched = (signals.request_started, signals.request_finished)
+        for signal in watched:
+            signal.disconnect(close_old_connections)
+        try:
+            yield self
+        finally:
+            for signal in watched:
+                signal.connect(close_old_connections)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         connections["default"] = self._database
@@ -82,12 +95,12 @@ class Application:
             except DatabaseError as error:
                 self.unanswered.append(f"COMMIT would have failed: {error}")
                 transaction.set_rollback(True)
-            if not self.keeps:
+            if self.phase != STATEFUL:
                 transaction.set_rollback(True)
 
     def _note(self, environ: dict[str, Any], content: bytes, status: int, answer: bytes) -> None:
         self.cases += 1
-        self.statuses[status] += 1
+        self.statuses.setdefault(self.phase, Counter())[status] += 1
         if status >= 500:
             query = f"?{environ['QUERY_STRING']}" if environ.get("QUERY_STRING") else ""
             request = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}{query} {content[:400]!r}"

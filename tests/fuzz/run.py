@@ -9,59 +9,118 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import secrets
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
+from schemathesis.hooks import GLOBAL_HOOK_DISPATCHER
 
 from tests.fuzz.application import Application, ServerError
 from tests.fuzz.steering import Steering
 from tests.tenancy.world import World
 
 DESCRIPTION = "application/vnd.oai.openapi+json"
-CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance")
-COVERAGE_CASES = 0.4
-"""How much of the whole the systematic cases may be, those at the edges of what the description allows."""
+CHECKS = ("not_a_server_error", "status_code_conformance", "content_type_conformance")
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+"""What is written in the description; what lies at the edges of it; chance; requests that follow from each other."""
 
 
 @dataclass
 class Report:
-    """What was sent and what came of it. `undescribed` holds answers that the description does not know."""
+    """What was sent and what came of it. `undescribed` counts answers that the description does not know."""
 
     seed: int
     cases: int = 0
     server_errors: list[ServerError] = field(default_factory=list)
-    undescribed: dict[str, int] = field(default_factory=dict)
+    undescribed: Counter[str] = field(default_factory=Counter)
     troubles: list[str] = field(default_factory=list)
-    statuses: dict[int, int] = field(default_factory=dict)
+    statuses: dict[str, Counter[int]] = field(default_factory=dict)
 
     def last_line(self) -> str:
         return json.dumps({"cases": self.cases, "server_errors": len(self.server_errors), "seed": self.seed})
 
 
 def fuzz(world: World, *, cases: int, seed: int, seconds: float, phases: tuple[str, ...] = PHASES) -> Report:
-    """Send about `cases` requests, at the most for `seconds`. What they write is undone with the world's transaction."""
-    app, report = Application(), Report(seed)
-    schema = schemathesis.openapi.from_wsgi("/api/schema", app, config=_config(seed, 1, seconds, phases))
-    schema.hook(Steering(world, seed).before_call)
-    operations = schema.statistic.operations.selected
-    schema.config.phases.fuzzing.generation.max_examples = max(1, round(cases / operations))
-    stream = from_schema(schema).execute()
-    for event in stream:
-        if isinstance(event, events.PhaseStarted):
-            app.keeps = event.phase.name.value == "stateful"
-        if isinstance(event, events.ScenarioFinished):
-            _note_undescribed(report, event)
-        if isinstance(event, events.NonFatalError):
-            report.troubles.append(f"{event.label}: {event.value}")
-        if app.cases >= cases:
-            stream.stop()
-    report.cases, report.server_errors, report.statuses = app.cases, app.errors, dict(app.statuses)
+    """Send at least `cases` requests made by chance, and those of the other phases beside them, within `seconds`.
+
+    What they write is undone with the transaction of the world.
+    """
+    report, app = Report(seed), Application()
+    with app.running(), _steered(Steering(world, seed)):
+        config = SchemathesisConfig.from_dict(_settings(seed, seconds, phases))
+        schema = schemathesis.openapi.from_wsgi("/api/schema", app, config=config, headers={"Accept": DESCRIPTION})
+        # Where there is little to vary an operation gets fewer, hence the tenth.
+        each = math.ceil(1.1 * cases / schema.statistic.operations.selected)
+        schema.config.phases.fuzzing.generation.max_examples = each
+        for event in from_schema(schema).execute():
+            if isinstance(event, events.PhaseStarted):
+                app.phase = str(event.phase.name.value)
+            _note(report, event)
+    report.cases, report.server_errors, report.statuses = app.cases, app.errors, app.statuses
     report.troubles += app.unanswered
     return report
+
+
+def _settings(seed: int, seconds: float, phases: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "seed": seed,
+        "max-time": seconds,
+        "continue-on-failure": True,
+        "generation": {"mode": "all", "no-shrink": True, "database": "none"},
+        "phases": {name: {"enabled": name in phases} for name in PHASES},
+        "checks": {"enabled": False, **{name: {"enabled": True} for name in CHECKS}},
+    }
+
+
+@contextmanager
+def _steered(steering: Steering) -> Iterator[None]:
+    def before_call(context: Any, case: Any, kwargs: Any) -> None:
+        steering.change(case)
+
+    schemathesis.hook(before_call)
+    try:
+        yield
+    finally:
+        GLOBAL_HOOK_DISPATCHER.unregister(before_call)
+
+
+def _note(report: Report, event: Any) -> None:
+    if isinstance(event, events.NonFatalError):
+        report.troubles.append(f"{event.label}: {event.value}")
+    if isinstance(event, events.ScenarioFinished):
+        for checks in event.recorder.checks.values():
+            for failure in (check.failure_info.failure for check in checks if check.failure_info):
+                report.undescribed[f"{event.recorder.label}: {failure.title}: {failure.message[:200]}"] += 1
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def main() -> int:
+    """By way of pytest, which makes the database and the world."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
+    parser.add_argument("--cases", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
+    parser.add_argument("--seconds", type=float, default=1800)
+    wishes = parser.parse_args()
+    print(f"seed {wishes.seed}", flush=True)
+    os.environ["FUZZ"] = json.dumps(vars(wishes))
+    test = Path(__file__).parent / "test_fuzz.py"
+    code = pytest.main([str(test), "-q", "-k", "as_many", "--timeout", str(wishes.seconds + 600)])
+    print(REPORT.read_text() if REPORT.exists() else json.dumps({"error": "the run did not come to its end"}))
+    return int(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
