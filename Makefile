@@ -7,6 +7,7 @@ MANAGE := $(BIN)/python manage.py
 EPHEMERAL := $(BIN)/python -m config.services run --ephemeral --
 SCHEMA := docs/openapi.json
 RECORDS ?= 100000
+CASES ?= 5000
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -37,6 +38,10 @@ chaos: setup ## The tests that kill, freeze and cut real processes; SUITE=operat
 	@$(if $(SUITE),$(or $(CHAOS_$(SUITE)),$(error There is no chaos suite $(SUITE): leave SUITE out, or operations)),.ci/tests chaos)
 
 CHAOS_operations = $(EPHEMERAL) $(BIN)/python -m tests.chaos.operations.run
+
+.PHONY: fuzz
+fuzz: setup ## schemathesis against the API, no 5xx may come; CASES=5000, SEED=... repeats a run
+	@$(BIN)/python -m tests.fuzz --cases $(CASES) $(if $(SEED),--seed $(SEED))
 
 .PHONY: check
 check: static test ## All of CI: static checks, then all tests

@@ -13,17 +13,23 @@ from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast, Coalesce, Now
 from django.http import HttpRequest
 from django.urls import reverse
+from django_scopes import scope
 
 from connections.models import Connection
-from core.admin import may
+from core.admin import may, where_allowed
 from core.admin_texts import moment
 from workspaces.choices import AuditOutcome, Environment, Scope
 from workspaces.models import ApiToken, AuditEvent
+from workspaces.scopes import entity_scopes
 
 SHOWN = 20
 UNUSED_DAYS = 90
 REFUSED_DAYS = 7
-POWERFUL = (Scope.RECORDS_WRITE, Scope.TOKENS_WRITE, Scope.CONNECTIONS_WRITE, Scope.PASSTHROUGH_WRITE)
+SEES_IT = "workspaces.view_auditevent"
+POWERFUL = (
+    Scope.RECORDS_WRITE, Scope.TOKENS_WRITE, Scope.CONNECTIONS_WRITE, Scope.SYSTEMS_WRITE, Scope.PASSTHROUGH_WRITE,
+)  # fmt: skip
+EVERYWHERE = ["0.0.0.0/0", "::/0"]
 STORE_CODES = (
     "SECRET_STORE_DOWN",
     "SECRET_STORE_DENIED",
@@ -57,15 +63,24 @@ class Weakness:
 
 def may_see(request: HttpRequest) -> bool:
     """Who may read the audit log may see what is weak."""
-    return may(request, "workspaces.view_auditevent", None)
+    return may(request, SEES_IT, None)
 
 
 def weaknesses(request: HttpRequest) -> list[Weakness]:
-    """Of the workspaces in scope, worst first; what is in order is left out. Queries do not depend on the rows."""
-    found = [*_of_connections(), *_of_tokens(), *_of_audit()]
+    """Of the workspaces where the person may see it, worst first; what is in order is left out. Queries do not depend
+    on the rows."""
     if getattr(request.user, "is_superuser", False):
-        found += _of_people()
+        found = [*_of_workspaces(), *_of_people()]
+    else:
+        with scope(workspace=where_allowed(request, SEES_IT)):
+            found = [*_of_workspaces()]
     return [weakness for weakness in found if weakness.count]
+
+
+def _of_workspaces() -> Iterator[Weakness]:
+    yield from _of_connections()
+    yield from _of_tokens()
+    yield from _of_audit()
 
 
 def _of_connections() -> Iterator[Weakness]:
@@ -86,7 +101,7 @@ def _of_connections() -> Iterator[Weakness]:
         present.filter(error__code__in=STORE_CODES),
         _connection,
     )
-    plain = present.alias(text=Cast("config", TextField())).filter(text__contains='"http://')
+    plain = present.alias(text=Cast("config", TextField())).filter(text__icontains='"http://')
     yield _listed(
         "Systems reached without encryption",
         "Everything sent there, secrets too, can be read on the way.",
@@ -121,7 +136,11 @@ def _of_tokens() -> Iterator[Weakness]:
         "They may change things, and whoever finds one may use it from any network.",
         "Rotate them into tokens with allowed networks.",
         "warning",
-        usable.filter(environment=Environment.LIVE, allowed_networks=[], scopes__overlap=list(POWERFUL)),
+        usable.filter(
+            Q(allowed_networks=[]) | Q(allowed_networks__overlap=EVERYWHERE),
+            environment=Environment.LIVE,
+            scopes__overlap=[*POWERFUL, *(each for each in entity_scopes() if each.endswith(":write"))],
+        ),
         _token,
     )
     yield _listed(

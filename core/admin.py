@@ -18,7 +18,8 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-__all__ = ["HistoryAdmin", "ReadOnlyAdmin", "TenantAdmin", "TenantInline", "badge", "may", "roles_of"]
+__all__ = ["HistoryAdmin", "ReadOnlyAdmin", "TenantAdmin", "TenantInline", "badge", "may", "roles_of", "where_allowed"]
+
 
 def may(request: HttpRequest, permission: str, workspace_id: UUID | None) -> bool:
     """Whether the person has a permission such as "syncs.change_sync" in a workspace; with None, in any at all."""
@@ -30,6 +31,11 @@ def roles_of(request: HttpRequest) -> Mapping[UUID, str]:
     """The person's role by workspace; empty for who belongs nowhere."""
     roles: Mapping[UUID, str] = getattr(request, "workspace_roles", {})
     return roles
+
+
+def where_allowed(request: HttpRequest, permission: str) -> list[UUID]:
+    """The workspaces in which the person has a permission; a superuser, who has it everywhere, belongs to none."""
+    return [workspace_id for workspace_id in roles_of(request) if may(request, permission, workspace_id)]
 
 
 class TenantRules:

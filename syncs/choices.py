@@ -137,3 +137,16 @@ class Stage(models.TextChoices):
     ACCEPTED = "accepted", "Accepted as a job"
     APPLIED = "applied", "Done, to be read back"
     ENDED = "ended", "Ended"
+
+
+class IssueKind(models.TextChoices):
+    """What a rule found."""
+
+    NEEDS_REAUTH = "needs_reauth", "The customer must sign in again"
+    OFFLINE = "offline", "The system does not answer for long"
+    CALLS_FAILING = "calls_failing", "Half of the calls fail"
+    NEEDS_REVIEW = "needs_review", "Something waits for a decision"
+    SYNC_OVERDUE = "sync_overdue", "A sync is overdue"
+    SECRET_UNREADABLE = "secret_unreadable", "A secret does not open"
+    ENDPOINT_DISABLED = "endpoint_disabled", "A webhook endpoint is disabled"
+    DELIVERY_EXHAUSTED = "delivery_exhausted", "Webhook deliveries were given up"

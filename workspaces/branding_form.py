@@ -22,7 +22,7 @@ from workspaces.models import Workspace
 MAX_ADDRESSES, MAX_REDIRECT, MAX_ORIGIN = 50, 500, 200
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
-_UNFIT = re.compile(r"[\x00-\x20\x7f-\uffff\\]")
+_UNFIT = re.compile(r"[^\x21-\x7e]|\\")
 
 
 def fault_of_redirect(address: str) -> str:

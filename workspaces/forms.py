@@ -41,7 +41,9 @@ class MemberForm(forms.ModelForm):  # type: ignore[type-arg]  # Django cannot su
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk:
+            # A membership stays its person's: another one is added, so that both stand in the audit log.
             self.initial["user"] = self.instance.user
+            self.fields["user"].disabled = True
 
 
 NEW_TOKEN_FIELDS = ("workspace", "name", "environment", "scopes", "allowed_networks", "expires_at", "for_myself")

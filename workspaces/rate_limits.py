@@ -19,6 +19,7 @@ import redis
 import structlog
 from django.conf import settings
 
+from core import ids
 from core.errors import RateLimitedError
 from workspaces.models import ApiToken
 
@@ -57,10 +58,10 @@ class _Limit:
 def take_request(token: ApiToken, connection: str | None) -> list[Quota]:
     """Count one request of the token, and of the connection it names (its shown id, as sent). A limit of 0 is none."""
     limits = [_Limit("token", token.pk.hex, _of_token(token))]
-    about = token.connection_id.hex if token.connection_id else connection
+    about = token.connection_id or (ids.read("con", connection) if connection else None)
     if about:
         # Beside the workspace: an id of somebody else's counts in one's own account alone.
-        key = f"{token.workspace_id.hex}:{about.removeprefix('con_')[:60]}"
+        key = f"{token.workspace_id.hex}:{about.hex}"
         limits.append(_Limit("connection", key, settings.RATE_LIMIT_CONNECTION))
     return _counted([limit for limit in limits if limit.limit])
 
@@ -103,6 +104,10 @@ def _counted(limits: list[_Limit]) -> list[Quota]:
         keys.append(f"{settings.REDIS_PREFIX}rate:{limit.name}:{limit.key}:{int(window)}")
         resets.append(max(1, math.ceil(WINDOW_SECONDS - passed)))
     counts = _counter.hit(keys)
+    if len(limits) > 1 and counts[0] > limits[0].limit:
+        # Refused for the token: the connection's other tokens lose nothing by it.
+        _counter.give_back(keys[1:])
+        counts[1:] = [count - 1 for count in counts[1:]]
     return [
         Quota(limit.name, limit.limit, count, reset) for limit, count, reset in zip(limits, counts, resets, strict=True)
     ]
@@ -117,28 +122,36 @@ class _Counter:
         self._away_until = 0.0
 
     def hit(self, keys: list[str]) -> list[int]:
+        """One more of each; answers how many there are now."""
+        return self._change(keys, 1)
+
+    def give_back(self, keys: list[str]) -> None:
+        """One less of each, which was counted just now."""
+        self._change(keys, -1)
+
+    def _change(self, keys: list[str], by: int) -> list[int]:
         if settings.REDIS_URL and time.monotonic() >= self._away_until:
             try:
-                return self._ask(keys)
+                return self._ask(keys, by)
             except (redis.RedisError, OSError) as error:
                 self._away_until = time.monotonic() + BREAKER_SECONDS
                 log.warning("rate_limits_counted_alone", error=type(error).__name__)
-        return self._count(keys)
+        return self._count(keys, by)
 
-    def _ask(self, keys: list[str]) -> list[int]:
+    def _ask(self, keys: list[str], by: int) -> list[int]:
         with _client(settings.REDIS_URL).pipeline(transaction=False) as pipe:
             for key in keys:
-                pipe.incr(key)
+                pipe.incrby(key, by)
                 pipe.expire(key, 2 * WINDOW_SECONDS)
             answers: list[Any] = pipe.execute()
         return [int(answer) for answer in answers[::2]]
 
-    def _count(self, keys: list[str]) -> list[int]:
+    def _count(self, keys: list[str], by: int) -> list[int]:
         with self._lock:
             if len(self._own) > 10_000:
                 self._own.clear()
             for key in keys:
-                self._own[key] = self._own.get(key, 0) + 1
+                self._own[key] = self._own.get(key, 0) + by
             return [self._own[key] for key in keys]
 
 

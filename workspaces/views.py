@@ -72,7 +72,11 @@ class ApiView(APIView):
             actor = actor_of(request, ActorKind.TOKEN, str(request.user), request.auth.pk)
             self._entered.enter_context(acting(actor))
             self._entered.enter_context(scope(workspace=request.auth.workspace_id))
-            named = request.headers.get("X-Connection-Id") or request.GET.get("connection")
+            named = (
+                self.kwargs.get("connection_id")
+                or request.headers.get("X-Connection-Id")
+                or request.GET.get("connection")
+            )
             self._quotas = take_request(request.auth, named)
             refuse_exceeded(self._quotas)
 

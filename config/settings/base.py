@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "integrations",
     "workspaces",
     "connections",
+    "webhooks",
     "syncs",
     "console",
 ]

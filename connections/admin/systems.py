@@ -91,6 +91,9 @@ class SystemSettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # Django c
         if data.get("remove_secret"):
             changes[CLIENT_SECRET] = None
         key = {name: data.get(name) or getattr(row, name) for name in KEY}
+        if row._state.adding and SystemSettings.objects.filter(**key).exists():
+            self.add_error(None, "There are settings of this system already: change those.")
+            return
         try:
             self.instance = update_system_settings(**key, changes=changes, by=self.by)
         except LineshaftError as error:

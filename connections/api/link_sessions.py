@@ -231,6 +231,7 @@ class ExchangeCode(LinkView):
             scopes=wanted,
             allowed_networks=bounds["allowed_networks"],
             within=self.token.scopes,
+            person_id=bounds["person_id"],
             created_by=str(request.user),
         )
         body = {

@@ -64,6 +64,13 @@ class Connection(models.Model):
     budget_tokens = models.FloatField(default=0, help_text="Calls left of the system's limit (token bucket).")
     budget_at = models.DateTimeField(null=True, blank=True, help_text="When budget_tokens was computed.")
 
+    next_poll_at = models.DateTimeField(
+        null=True, db_default=Now(), editable=False, help_text="When its health is asked for next."
+    )
+    good_in_row = models.PositiveSmallIntegerField(
+        default=0, db_default=0, editable=False, help_text="Good calls since the last failure, while it is offline."
+    )
+
     probed = models.JSONField(
         null=True,
         blank=True,

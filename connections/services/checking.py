@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 from django_scopes import scope
 
 from connections.choices import ConnectionStatus
@@ -15,12 +16,12 @@ from connections.models import Connection
 from connections.services.budget import take_call
 from connections.services.health import CIRCUIT_FIELDS, close_circuit, record_trouble, tell
 from connections.services.opening import open_connector
-from connections.services.trying import Check, CheckOutcome, Trial, try_out
+from connections.services.trying import Check, CheckOutcome, Trial, fit, try_out
 from core.errors import ConflictError, LineshaftError
 from workspaces import audit
 from workspaces.choices import EventType
 
-__all__ = ["Check", "CheckOutcome", "Trial", "check_connection", "mark_active", "try_out"]
+__all__ = ["Check", "CheckOutcome", "Trial", "check_connection", "fit", "mark_active", "try_out"]
 
 WAS_AWAY = (ConnectionStatus.OFFLINE, ConnectionStatus.NEEDS_REAUTH)
 LEARNED = ("online_since", "probed", "probed_at", "health", "error", "checked_at", "account", "system_version")
@@ -38,11 +39,12 @@ def check_connection(connection: Connection, *, by: str) -> CheckOutcome:
     if connection.health == ConnectionStatus.DISCONNECTED:
         raise ConflictError("The connection was ended; reconnect it first.", code="CONNECTION_DISCONNECTED")
     audit.credential_used(connection.pk, connection.workspace_id, "check")
+    opened_at = timezone.now()  # a refusal of what the customer replaces meanwhile tells nothing
     trial = _try(connection)
     if trial.works:
         _store(connection, trial)
     elif trial.error is not None:
-        record_trouble(connection.pk, connection.workspace_id, trial.error)
+        record_trouble(connection.pk, connection.workspace_id, trial.error, opened_at=opened_at)
         with scope(workspace=connection.workspace_id):
             Connection.objects.filter(pk=connection.pk).update(checked_at=Now())
     log.info("connection_checked", connection_id=str(connection.pk), by=by, ok=trial.outcome.ok)
@@ -66,11 +68,6 @@ def mark_active(
     locked.save(update_fields=[*LEARNED, *CIRCUIT_FIELDS, "updated_at"])
     if was in WAS_AWAY:
         tell(locked, EventType.ONLINE, previous=was)
-
-
-def fit(text: str, length: int) -> str:
-    """The text as a column of this length can hold it: no NUL, no half characters."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()[:length]
 
 
 def _try(connection: Connection) -> Trial:

@@ -139,6 +139,7 @@ def claim_grant(connection_id: UUID, held: Held, *, seconds: float) -> int | Non
     return fence if taken else None
 
 
+@transaction.atomic  # until its end the data key that sealed it cannot be deleted as unused
 def keep_grant(connection: Connection, issued: Issued, *, place: str, fence: int) -> bool:
     """Store what an exchange gave and end the claim. False, and nothing stored, when somebody else has claimed it since
     or signed in, or the connection was ended. That the lease ran out alone does not matter: what the exchange used up

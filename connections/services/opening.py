@@ -131,11 +131,14 @@ class _Rereading:
         self._kind, self._opened, self._home = kind, opened, threading.get_ident()
 
     def __call__(self) -> dict[str, str] | None:
-        """None when the connection leads elsewhere now: its secrets are not for where the refusal came from."""
+        """None when the connection leads elsewhere now, whose secrets are not for where the refusal came from, or when
+        it was ended and has none."""
         try:
             current, credentials = _read(self._opened)
-            if current.config != self._opened.config or place_of(self._kind, current, {}) != place_of(
-                self._kind, self._opened, {}
+            if (
+                not credentials
+                or current.config != self._opened.config
+                or place_of(self._kind, current, {}) != place_of(self._kind, self._opened, {})
             ):
                 return None
             return {each.name: open_secret(each, fresh=True) for each in credentials if each.name != TLS_CLIENT_KEY}

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
+from django.db import IntegrityError
 from django.utils import timezone
 
 from connections.choices import ConnectionStatus
@@ -111,10 +112,18 @@ def pass_through(connection: Connection, call: RawCall, *, by: str) -> RawAnswer
             _note_failure(connection, error, opened_at)
         raise
     finally:
-        made = calls.save(triggered_by=by)
+        made = _kept(calls, by)
         log.info("passthrough_called", connection_id=str(connection.pk), method=call.method, calls=made, by=by)
     _note_answer(connection, response)
     return _answer(response)
+
+
+def _kept(calls: CallLog, by: str) -> int:
+    """How many calls were written down: none when the connection was deleted and purged while they went on."""
+    try:
+        return calls.save(triggered_by=by)
+    except IntegrityError:
+        return 0
 
 
 def _refuse_ended(connection: Connection) -> None:

@@ -5,9 +5,10 @@ Nothing is stored here, and nothing of the database is needed: a connection is t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from connections.services.error_texts import error_json
@@ -17,6 +18,9 @@ from integrations.sdk.pages import CheckResult, Window
 
 CALL_SECONDS = 15.0
 """A person waits for the answer: no call of a check takes longer."""
+
+TRIAL_SECONDS = 60.0
+"""Nor does a whole one go on for longer, however slowly a system answers each call."""
 
 OPERATIONS = ("read", "create", "update", "delete")
 
@@ -73,21 +77,37 @@ def try_out(connector: Connector, entities: Iterable[str], before_call: Callable
     """Sign in, read one page of each of `entities` and of no other, and ask what the account may do with them.
 
     `before_call` comes before each step that calls the system; what it raises ends the trial and reaches the caller.
-    What the system answers wrongly is told in the trial.
+    What the system answers wrongly is told in the trial, and so is what there was no time for.
     """
     trial, wanted = Trial(), [entity for entity in connector.resources() if entity in set(entities)]
     connector.call_seconds = min(connector.call_seconds, CALL_SECONDS)  # type: ignore[misc]  # of this one alone
+    until = time.monotonic() + TRIAL_SECONDS
     before_call()
     if not _sign_in(connector, trial):
         return trial
     for entity in wanted:
+        if _is_late(trial, until):
+            return trial
         before_call()
         if not _read(connector, entity, trial):
             return trial
-    if any(trial.readable.values()):
+    if any(trial.readable.values()) and not _is_late(trial, until):
         before_call()
         _probe(connector, wanted, trial)
     return trial
+
+
+def fit(text: str, length: int) -> str:
+    """The text as a column of this length can hold it: no NUL, no half characters."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()[:length]
+
+
+def _is_late(trial: Trial, until: float) -> bool:
+    if time.monotonic() < until:
+        return False
+    detail = "The system answers too slowly to try everything out. Try again when it is less busy."
+    trial.failed("time", TransientError(detail, code="TRIED_TOO_LONG"))
+    return True
 
 
 @contextmanager
@@ -105,7 +125,7 @@ def understood(connector: Connector) -> Iterator[None]:
 def _sign_in(connector: Connector, trial: Trial) -> bool:
     try:
         with understood(connector):
-            trial.signed_in = connector.check()
+            trial.signed_in = _storable(connector.check())
     except LineshaftError as error:
         reached = error.source is not None or isinstance(error, AuthError | BadAnswerError)
         if reached:
@@ -116,6 +136,11 @@ def _sign_in(connector: Connector, trial: Trial) -> bool:
     trial.passed("reachable", "The system answers.")
     trial.passed("signed_in", f"Signed in as {account.removesuffix('.')}." if account else "Signed in.")
     return True
+
+
+def _storable(told: CheckResult) -> CheckResult:
+    """What a system says of itself may be of any type and length."""
+    return replace(told, account=fit(str(told.account or ""), 200), version=fit(str(told.version or ""), 80))
 
 
 def _read(connector: Connector, entity: str, trial: Trial) -> bool:

@@ -32,7 +32,7 @@ def brand_of(workspace: Workspace) -> Brand:
     support = workspace.support_address.strip()
     return Brand(
         name=workspace.display_name or workspace.name,
-        has_logo=bool(workspace.logo and workspace.logo_type),
+        has_logo=bool(workspace.logo_type),  # the picture itself is not read for it
         support_address=support.removeprefix("https://").rstrip("/"),
         support_link=support if support.startswith("https://") else f"mailto:{support}" if "@" in support else "",
         privacy_url=workspace.privacy_url if workspace.privacy_url.startswith("https://") else "",

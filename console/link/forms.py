@@ -78,8 +78,11 @@ class PlacesForm(StepForm):
         self.offered = offered
         for choice in offered:
             options = [(str(value), label) for value, label in choice.options]
+            if not choice.required:
+                options.insert(0, ("", AS_IT_IS))
             self.fields[choice.name] = forms.ChoiceField(
                 label=choice.label,
+                required=choice.required,
                 help_text=choice.help,
                 choices=options,
                 widget=forms.RadioSelect if len(options) <= MOST_RADIOS else forms.Select,
@@ -94,21 +97,24 @@ class PlacesForm(StepForm):
     def values(self) -> dict[str, Any]:
         """The values as the system offered them, not as texts."""
         offered = {(choice.name, str(value)): value for choice in self.offered for value, _ in choice.options}
-        return {name: offered[name, text] for name, text in self.cleaned_data.items()}
+        return {name: offered[name, text] if text else None for name, text in self.cleaned_data.items()}
 
 
+AS_IT_IS = "As the account is set"
 MOST_RADIOS = 8
 """More choices than these are a list to open."""
 
 
 class ShareForm(StepForm):
-    """What the customer shares: nothing, reading or writing of each entity; raw calls as a line of their own, off."""
+    """What the customer shares: nothing, reading or writing of each entity; raw calls as a line of their own, off
+    unless `held`: a renewed connection lets them through now."""
 
     def __init__(
         self,
         shares: Sequence[Share],
         *,
         passthrough: bool,
+        held: bool = False,
         data: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(data)
@@ -124,7 +130,7 @@ class ShareForm(StepForm):
             self.initial[share.entity] = share.preset
         self.entities = [self[share.entity] for share in shares]
         if passthrough:
-            self.fields["passthrough"] = forms.BooleanField(required=False, label="Raw calls")
+            self.fields["passthrough"] = forms.BooleanField(required=False, label="Raw calls", initial=held)
 
     def values(self) -> dict[str, str]:
         """Entity -> read or read_write; what is not shared is left out."""

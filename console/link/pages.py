@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.views import View
@@ -44,7 +44,7 @@ class LinkPage(View):
         try:
             self.session = linking.find_session(self.token)
         except LinkError as error:
-            return refused(request, error, self.token)
+            return self.ended(request, error)
         with as_customer(request, self.session):
             try:
                 if self.bound and self.session.browser_digest is None:
@@ -53,9 +53,33 @@ class LinkPage(View):
                     linking.begin(self.session, self.browser)
                 return guard(super().dispatch(request, *args, **kwargs))
             except LinkError as error:
-                return refused(request, error, self.token, session=self.session)
+                return self.ended(request, error)
             except LineshaftError as error:
                 return self.failed(error)
+
+    def ended(self, request: HttpRequest, error: LinkError) -> HttpResponseBase:
+        """The page of a refusal. Whoever finished, and did not see the answer arrive, gets it once more."""
+        session = error.session or getattr(self, "session", None)
+        if session is None or error.code != "LINK_FINISHED":
+            return refused(request, error, self.token, session=session)
+        self.session = session
+        with as_customer(request, session):
+            if not linking.may_hand_over_again(session, self.browser):
+                return refused(request, error, self.token)
+            if self.step != "share" or request.method != "POST":
+                return refused(request, error, self.token, resume=True)
+            finished = linking.hand_over_again(session, self.browser)
+            return guard(self.page("done", finished=finished, steps=[]))
+
+    def is_outdated(self, data: QueryDict | None) -> bool:
+        """Whether a form was drawn for another test than the last one, e.g. in a second tab."""
+        current = linking.attempt_of(self.session)
+        return data is not None and data.get("drawn-for", current) != current
+
+    def choose_fixed(self) -> None:
+        """Choose the system that the link names, as long as none is chosen. Errors: LinkError LINK_SYSTEM_UNAVAILABLE."""
+        if self.session.system and not self.session.chosen_system:
+            linking.choose_system(self.session, self.session.system)
 
     @property
     def browser(self) -> str | None:
@@ -76,6 +100,7 @@ class LinkPage(View):
             "system_title": self.system_title,
             "renewed": self.session.connection if self.session.is_renewal else None,
             "steps": steps(self.session, self.step),
+            "attempt": linking.attempt_of(self.session),
             **more,
         }
         return render(self.request, f"link/{template}.html", context, status=status)
@@ -99,13 +124,17 @@ def as_customer(request: HttpRequest, session: LinkSession) -> Iterator[None]:
         yield
 
 
-def refused(request: HttpRequest, error: LinkError, token: str, session: LinkSession | None = None) -> HttpResponse:
-    """The page of a link that does not lead on, with the workspace's face if the link was ever one."""
+def refused(
+    request: HttpRequest, error: LinkError, token: str, session: LinkSession | None = None, *, resume: bool = False
+) -> HttpResponse:
+    """The page of a link that does not lead on, with the workspace's face if the link was ever one. `resume`: this
+    browser made the connection, and may go back with it."""
     known = session or error.session
     if known is None:
         return failure_page(request, error)
+    ways = {"resume": True} if resume else _ways_on(error, known, token)
     with scope(workspace=known.workspace_id):
-        return failure_page(request, error, workspace=known.workspace, token=token, **_ways_on(error, token))
+        return failure_page(request, error, workspace=known.workspace, token=token, **ways)
 
 
 # Where one can go on after a failure, by its code.
@@ -115,12 +144,15 @@ _AGAIN = {
     "LINK_STATE_FOREIGN": "connect",
     "LINK_NOT_TESTED": "connect",
     "LINK_OVERTAKEN": "result",
+    "LINK_BUSY": "connect",
     "LINK_SYSTEM_UNAVAILABLE": "system",
     "LINK_NOTHING_TO_RENEW": "share",
 }
 
 
-def _ways_on(error: LinkError, token: str) -> dict[str, Any]:
+def _ways_on(error: LinkError, session: LinkSession, token: str) -> dict[str, Any]:
+    if error.code == "LINK_SYSTEM_UNAVAILABLE" and session.system:
+        return {"again": reverse("link-start", args=[token]), "cancel": reverse("link-cancel", args=[token])}
     if not token or error.code not in (*_AGAIN, "LINK_OTHER_BROWSER"):
         return {}
     if error.code == "LINK_OTHER_BROWSER":

@@ -2,11 +2,11 @@
 
 from django.urls import path
 
-from console.link import assets, views
+from console.link import assets, oauth, views
 
 urlpatterns = [
     path("link.js", assets.script, name="link-script"),
-    path("oauth/callback", views.oauth_callback, name="link-oauth-callback"),
+    path("oauth/callback", oauth.oauth_callback, name="link-oauth-callback"),
     path("systems/<slug:slug>/logo", assets.system_logo, name="link-system-logo"),
     path("<str:token>", views.Start.as_view(), name="link-start"),
     path("<str:token>/theme.css", assets.theme, name="link-theme"),

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.views.decorators.http import require_GET
+from django.http import HttpRequest, HttpResponseBase
 
 from connections.services import linking
 from connections.services.linking import LinkError, Outcome
 from console.link.catalogue import found, tint_of
 from console.link.forms import PlacesForm, ShareForm, SignInForm
-from console.link.headers import guard
 from console.link.pages import (
     LinkPage,
-    as_customer,
-    forget_way_back,
     next_step,
     refused,
     remember_browser,
     remember_way_back,
-    way_back,
     with_answer,
 )
 from console.link.sharing import permissions, shares
@@ -39,9 +34,12 @@ class Start(LinkPage):
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
         browser = linking.begin(self.session, self.browser)
-        if self.session.system and not self.session.chosen_system:
-            linking.choose_system(self.session, self.session.system)
-        return remember_browser(self.go(next_step(self.session)), self.session, browser)
+        try:
+            self.choose_fixed()
+            answer = self.go(next_step(self.session))
+        except LinkError as error:
+            answer = refused(request, error, self.token, session=self.session)
+        return remember_browser(answer, self.session, browser)
 
 
 class TakeOver(LinkPage):
@@ -72,6 +70,7 @@ class System(LinkPage):
 
     def _page(self, status: int = 200, **more: Any) -> HttpResponseBase:
         if self.session.system:
+            self.choose_fixed()
             return self.go("connect")
         every = linking.systems_of(self.session)
         query = self.request.GET.get("q", "").strip()[:80]
@@ -100,6 +99,8 @@ class Connect(LinkPage):
     def post(self, request: HttpRequest) -> HttpResponseBase:
         if not self.session.chosen_system:
             return self.go("system")
+        if request.POST.get("drawn-for", self.session.chosen_system) != self.session.chosen_system:
+            return self.go("connect")  # another tab chose another system: this one's password is not for it
         form = self._form(request.POST)
         config, secrets = form.values()
         try:
@@ -135,9 +136,6 @@ class Result(LinkPage):
         outcome = linking.outcome_of(self.session)
         if outcome is None:
             return self.go(next_step(self.session))
-        return self.shown(outcome)
-
-    def shown(self, outcome: Outcome) -> HttpResponse:
         table, following = permissions(outcome.matrix), "places" if outcome.choices else "share"
         checks = [check for check in outcome.checks if check.name != "permissions"]  # the table tells them
         status = 200 if outcome.ok else 422
@@ -161,6 +159,8 @@ class Places(LinkPage):
             return self.go(next_step(self.session))
         if not outcome.choices:
             return self.go("share")
+        if self.is_outdated(data):
+            return self.go("result")
         form = PlacesForm(outcome.choices, self.session.config, data)
         if data is not None and form.is_valid():
             try:
@@ -190,8 +190,15 @@ class Share(LinkPage):
         outcome = linking.outcome_of(self.session)
         if outcome is None or not outcome.ok:
             return self.go(next_step(self.session))
-        held = self.session.connection.shared if self.session.is_renewal and self.session.connection else None
-        form = ShareForm(shares(outcome.matrix, held), passthrough=self.session.passthrough, data=data)
+        if self.is_outdated(data):
+            return self.go("result")
+        renewed = self.session.connection if self.session.is_renewal else None
+        form = ShareForm(
+            shares(outcome.matrix, renewed.shared if renewed else None),
+            passthrough=self.session.passthrough,
+            held=renewed.passthrough_shared if renewed else False,
+            data=data,
+        )
         if data is not None and form.is_valid():
             try:
                 return self._finish(form, renew="renew" in data)
@@ -219,26 +226,10 @@ class Cancel(LinkPage):
     def post(self, request: HttpRequest) -> HttpResponseBase:
         self._check_browser()
         linking.cancel(self.session)
-        address = self.session.redirect_uri
+        address = linking.return_address(self.session)
         back = with_answer(address, error="cancelled", state=self.session.state) if address else ""
-        return self.page("cancelled", back=back)
+        return self.page("cancelled", back=back, origin=linking.opener_origin(self.session))
 
     def _check_browser(self) -> None:
         if self.session.browser_digest is not None:
             linking.begin(self.session, self.browser)
-
-
-@require_GET
-def oauth_callback(request: HttpRequest) -> HttpResponseBase:
-    """The system's answer to a sign-in that was begun in this browser."""
-    token, browser = way_back(request)
-    try:
-        session, outcome = linking.take_oauth_answer(browser, request.GET)
-    except LinkError as error:
-        return forget_way_back(request, refused(request, error, token))
-    view = Result()
-    view.setup(request)
-    view.session, view.token = session, token
-    with as_customer(request, session):
-        response = view.go("result") if outcome.ok else guard(view.shown(outcome))
-    return forget_way_back(request, response)

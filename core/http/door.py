@@ -63,6 +63,9 @@ class Door:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """An error that leaves shows none of the door's secrets, whoever raised it: a connector's bug may hold any."""
+        if error is not None:
+            self._redaction.clean_error(error)
         self.close()
 
     def close(self) -> None:

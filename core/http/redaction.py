@@ -52,17 +52,26 @@ class Redaction:
             at = found.end()
         return "".join([*pieces, text[at:limit]])
 
-    def clean_error(self, error: LineshaftError) -> None:
+    def clean_error(self, error: BaseException) -> None:
         """Cut the error's own texts and those of the exceptions that caused it or are held by these, in place."""
+        for each in _chain(error):
+            if isinstance(each, LineshaftError):
+                self._clean_own(each)
+            each.args = tuple(clean_argument(arg, self.clean) for arg in each.args)
+            if notes := getattr(each, "__notes__", None):
+                each.__notes__ = [self.clean(note) for note in notes]
+
+    def _clean_own(self, error: LineshaftError) -> None:
         error.detail = self.clean(error.detail)
         error.log_detail = self.clean(error.log_detail)
         error.extra = {
             name: self.clean(value) if isinstance(value, str) else value for name, value in error.extra.items()
         }
         if error.source:
-            error.source = replace(error.source, message=error.source.message and self.clean(error.source.message))
-        for each in _chain(error):
-            each.args = tuple(self.clean(arg) if isinstance(arg, str) else arg for arg in each.args)
+            code, message = error.source.code, error.source.message
+            error.source = replace(
+                error.source, code=code and self.clean(code), message=message and self.clean(message)
+            )
 
 
 NO_SECRETS = Redaction(())
@@ -78,6 +87,16 @@ def clean_value(value: Any, clean: Callable[[str], str]) -> Any:
         return [clean_value(item, clean) for item in value]
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return MASK if is_number and clean(str(value)) == MASK else value
+
+
+def clean_argument(value: Any, clean: Callable[[str], str]) -> Any:
+    """What an exception holds and its text shows: JSON-like values, tuples and bytes; other objects stay as they are."""
+    if isinstance(value, tuple):
+        return tuple(clean_argument(item, clean) for item in value)
+    if isinstance(value, bytes):
+        cleaned = clean(text := value.decode("utf-8", "replace"))
+        return value if cleaned == text else cleaned.encode()
+    return clean_value(value, clean) if isinstance(value, str | dict | list) else value
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

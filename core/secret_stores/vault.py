@@ -121,6 +121,11 @@ def _ask(reference: Reference, call: Callable[[Any], Answer]) -> Answer:
         raise StoreDownError(f"{reference}: {STORE} is sealed, busy or out of order. It is asked again.") from error
     except OSError as error:  # all errors of its HTTP client are
         raise unreachable(reference, STORE, error, authority="VAULT_CACERT") from error
+    except (AttributeError, KeyError, TypeError) as error:  # not the members that its answers have
+        raise StoreDownError(
+            f"{reference}: what answers at VAULT_ADDR is not {STORE} as we know it, perhaps a proxy's page. It is asked again.",
+            log_detail=repr(error),
+        ) from error
 
 
 @contextmanager

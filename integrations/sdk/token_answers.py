@@ -99,12 +99,13 @@ def _object(response: Response) -> dict[str, Any]:
 def _refusal(response: Response, body: Mapping[str, Any]) -> LineshaftError:
     """Only what the server says in the protocol's words is for good; everything else may pass."""
     code = body["error"] if isinstance(body.get("error"), str) else ""
+    shown = response.clean(code)[:80] or None
     words = body.get("error_description")
     said = response.clean(words)[:_SAID] if isinstance(words, str) else ""
-    source = SourceAnswer(status=response.status, code=code[:80] or None, message=said or None)
+    source = SourceAnswer(status=response.status, code=shown, message=said or None)
     telling = f" It says: {said}" if said else ""
     if response.status == 429 or response.status >= 500:
-        return error_of(response, message=said or None, code=code[:80] or None)
+        return error_of(response, message=said or None, code=shown)
     if code in _GRANT:
         detail = f"The system no longer accepts this sign-in. Sign in again.{telling}"
         return AuthError(detail, code="GRANT_REFUSED", source=source)

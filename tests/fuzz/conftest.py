@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 
 from tests.tenancy.conftest import built_world, world
 
@@ -27,9 +26,6 @@ def alone(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return look_up(host, *more, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", of_this_machine)
-    level, before = logging.getLogger().level, structlog.get_config()
-    logging.getLogger().setLevel(logging.ERROR)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    logging.disable(logging.WARNING)
     yield
-    structlog.configure(**before)
-    logging.getLogger().setLevel(level)
+    logging.disable(logging.NOTSET)

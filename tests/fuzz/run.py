@@ -1,26 +1,15 @@
-"""Thousands of requests made from the API's description; not one may be answered by a 5xx.
-
-python -m tests.fuzz.run --cases 5000 [--seed 1] [--seconds 1800]
-
-The last line tells how it went: {"cases": 5012, "server_errors": 0, "seed": 1}. The same seed sends the same.
-"""
+"""Thousands of requests made from the API's description by schemathesis; not one may be answered by a 5xx."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
-import os
-import secrets
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import pytest
 import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
@@ -46,6 +35,17 @@ class Report:
     undescribed: Counter[str] = field(default_factory=Counter)
     troubles: list[str] = field(default_factory=list)
     statuses: dict[str, Counter[int]] = field(default_factory=dict)
+
+    @property
+    def is_clean(self) -> bool:
+        return not (self.server_errors or self.troubles or self.undescribed)
+
+    def telling(self) -> str:
+        """What somebody who looks into it needs."""
+        by_phase = (f"  {phase}: {dict(sorted(counts.items()))}" for phase, counts in self.statuses.items())
+        undescribed = (f"{count} times: {what}" for what, count in self.undescribed.most_common(40))
+        head = f"seed {self.seed}: {self.cases} cases; statuses by phase:"
+        return "\n".join([head, *by_phase, *map(str, self.server_errors[:20]), *self.troubles[:20], *undescribed])
 
     def last_line(self) -> str:
         return json.dumps({"cases": self.cases, "server_errors": len(self.server_errors), "seed": self.seed})
@@ -102,25 +102,3 @@ def _note(report: Report, event: Any) -> None:
         for checks in event.recorder.checks.values():
             for failure in (check.failure_info.failure for check in checks if check.failure_info):
                 report.undescribed[f"{event.recorder.label}: {failure.title}: {failure.message[:200]}"] += 1
-
-
-# --- the command ------------------------------------------------------------------------------------------------------
-
-
-def main() -> int:
-    """By way of pytest, which makes the database and the world."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--cases", type=int, default=5000)
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
-    parser.add_argument("--seconds", type=float, default=1800)
-    wishes = parser.parse_args()
-    print(f"seed {wishes.seed}", flush=True)
-    os.environ["FUZZ"] = json.dumps(vars(wishes))
-    test = Path(__file__).parent / "test_fuzz.py"
-    code = pytest.main([str(test), "-q", "-k", "as_many", "--timeout", str(wishes.seconds + 600)])
-    print(REPORT.read_text() if REPORT.exists() else json.dumps({"error": "the run did not come to its end"}))
-    return int(code)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.test import Client
 
+from tests.tenancy.clients import fresh_client
 from tests.tenancy.world import Place, World
-from tests.tenants import api, make_token
+from tests.tenants import make_token
 from workspaces.choices import Scope
 from workspaces.models import ApiToken
 
@@ -104,16 +104,18 @@ def call(
     query: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     keep: bool = False,
+    come_from: str = "127.0.0.1",
 ) -> Answer:
     """Send one request; what it wrote is undone, unless told."""
-    client: Client = api(clear)
-    data = {} if body is None else body
+    more: dict[str, Any] = {"REMOTE_ADDR": come_from}
+    client, data = fresh_client(), {} if body is None else body
+    sent = {**(headers or {}), **({"Authorization": f"Bearer {clear}"} if clear else {})}
     with transaction.atomic():
         if method == "GET":
-            response: Any = client.get(address, query or {}, headers=dict(headers or {}))
+            response: Any = client.get(address, query or {}, headers=sent, **more)
         else:
             send = getattr(client, method.lower())
-            response = send(address, data, content_type="application/json", headers=dict(headers or {}))
+            response = send(address, data, content_type="application/json", headers=sent, **more)
         text = (b"".join(response) if response.streaming else response.content).decode()
         if not keep:
             transaction.set_rollback(True)

@@ -19,7 +19,8 @@ CONNECTORS = ["tests.tenancy.plant.WholePlant", "integrations.connectors.maintai
 def built_world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
     """Everything happens in one transaction that is rolled back, so other modules find the database as it was."""
     with (
-        override_settings(CONNECTORS=CONNECTORS),
+        # Thousands of requests a minute by a few tokens: their limits have tests of their own.
+        override_settings(CONNECTORS=CONNECTORS, RATE_LIMIT_TOKEN=0, RATE_LIMIT_CONNECTION=0),
         django_db_blocker.unblock(),
         transaction.atomic(),
     ):

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("config", "console", "syncs", "connections", "workspaces", "core")
+ROOMS = ("config", "console", "syncs", "webhooks", "connections", "workspaces", "core")
 OPENERS = {"cursor", "raw", "extra", "RawSQL"}
 """What SQL is written with: a cursor (execute, executemany and copy need one), and what puts SQL into a queryset."""
 

@@ -61,6 +61,19 @@ class Route:
         return self.names_connection or any(name in OBJECTS for name in self.kwargs)
 
     @property
+    def scope(self) -> str:
+        """The scope it declares, as that of its entity where it is about one."""
+        declared, entity = self.view.scopes[self.method], getattr(self.view, "entity", None)
+        area, _, action = str(declared).partition(":")
+        return f"{area}.{entity.describes.name}:{action}" if entity and area == "records" else str(declared)
+
+    @property
+    def other_scope(self) -> str | None:
+        """Another one that is enough."""
+        found = getattr(self.view, "or_scopes", {}).get(self.method)
+        return str(found) if found else None
+
+    @property
     def parameters(self) -> list[str]:
         return sorted(self.view.parameters.get(self.method, ()))
 
@@ -126,7 +139,16 @@ OUTSIDE_THE_API = {
     "healthz/worker": "says how long due work waits, over the whole installation and without names",
     "api/schema": "the API's own description, the same for everybody",
     "api/docs": "the same as a page",
-}
+    "link/link.js": "a script for pages of other products, the same for everybody",
+    "link/systems/<slug:slug>/logo": "pictures of systems, of the whole installation",
+    "link/oauth/callback": "belongs to the browser that was sent away; tested in the matrix of links",
+    **{
+        f"link/<str:token>{step}": "for who has the link; has a matrix of its own"
+        for step in (
+            "", "/theme.css", "/logo", "/take-over", "/system", "/connect", "/result", "/places", "/share", "/cancel",
+        )
+    },
+}  # fmt: skip
 SHARED = {
     "systems": "the catalogue of the installation, the same for every token",
     "systems/<str:slug>": "one entry of the catalogue",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,14 +11,16 @@ from uuid import UUID
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.test import Client, RequestFactory
+from django.test import RequestFactory
 from django.urls import URLPattern, reverse
 from django_scopes import scope, scopes_disabled
 
 from connections.models import Connection, LinkSession, SystemLogo, SystemSettings, UpstreamCall
+from core.ids import new_id
 from syncs.choices import RunStatus
 from syncs.models import Operation, QuarantinedRecord, Record, Sync, SyncRun
 from tests.tenancy.callers import Answer
+from tests.tenancy.clients import fresh_client
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
 from tests.tenancy.world import Side, World
 from workspaces.models import ApiToken, AuditEvent, DataKey, Event, Membership, SecretPrefix, Workspace
@@ -79,6 +81,12 @@ class Screen:
             return not self.admin.has_add_permission(request)
         return not self.admin.has_delete_permission(request, row_of(self, world.mine))
 
+    def is_read_only(self, world: World) -> bool:
+        """Whether its form cannot be sent by anybody, by the admin's own word."""
+        if self.name != "change":
+            return False
+        return not self.admin.has_change_permission(request_of_owner(world), row_of(self, world.mine))
+
 
 def screens() -> list[Screen]:
     """All addresses of all registered admins; one for each button, and for each value an address can take."""
@@ -114,6 +122,30 @@ DOES_NOT_WRITE = {"changelist", "history", "live", "redirect"}
 """Screens whose POST shows what GET shows. A POST to any other is refused to who may only look."""
 NOT_FOR_AUDITORS = {"add", "delete", "press", "revoke", "rotate", "mapping"}
 """Screens that are there to change something: an auditor does not even see their forms."""
+ACTIONS = {
+    "add": "add",
+    "delete": "delete",
+    "press": "change",
+    "rotate": "change",
+    "revoke": "change",
+    "mapping": "change",
+}
+"""What one must be allowed to do with the row to see or send a screen; to see all others, `view`."""
+SENT = {
+    "change": "{room}.change_{model}",
+    "capabilities": "connections.add_capabilityoverride",
+}
+"""Screens that show more people their form than may send it."""
+
+
+def permission_of(screen: Screen, method: str) -> str:
+    """The permission that opens a screen for GET, or for POST."""
+    meta = screen.model._meta
+    if method == "post" and screen.name in SENT:
+        return SENT[screen.name].format(room=meta.app_label, model=meta.model_name)
+    return f"{meta.app_label}.{ACTIONS.get(screen.name, 'view')}_{meta.model_name}"
+
+
 SITE = {
     "index": "tested as the home page",
     "home_status": "a part of the home page",
@@ -227,13 +259,34 @@ def visit(
     world: World, person: Any, address: str, *, method: str = "get", data: Any = None, keep: bool = False
 ) -> Answer:
     """One request of a signed-in person (None: of nobody); what it wrote is undone, unless told."""
-    client = Client() if person is None else world.browsers[person.pk]
+    client = fresh_client() if person is None else world.browsers[person.pk]
     with transaction.atomic():
         response: Any = getattr(client, method)(address, data or {})
         text = response.content.decode()
         if not keep:
             transaction.set_rollback(True)
     return Answer(response.status_code, text, response.get("Location", ""))
+
+
+def open_screen(world: World, person: Any, screen: Screen) -> Answer:
+    """GET, or POST where the screen is a button without a question."""
+    address = screen.address(world.mine)
+    answer = visit(world, person, address)
+    if answer.status == 405 and screen.button is not None and not screen.button.asks:
+        return visit(world, person, address, method="post")
+    return answer
+
+
+def stranger_is_refused(
+    world: World, person: Any, screen: Screen, method: str, *, expected: Collection[int], told: str
+) -> None:
+    """Somebody of the other workspace sees nothing, and no more than for an id that nobody has. `told` has a {status}."""
+    address, hidden = screen.address(world.mine), world.mine.traces
+    answer = visit(world, person, address, method=method, keep=True)
+    assert answer.status in expected and not answer.leaks(hidden, sent=address), told.format(answer.status)
+    if screen.model not in OPERATORS_ONLY:
+        unknown = visit(world, person, screen.address(world.mine, new_id()), method=method)
+        assert (unknown.status, unknown.without_ids()) == (answer.status, answer.without_ids()), "it tells what exists"
 
 
 def rows_made(world: World, person: Any, address: str, data: dict[str, Any], model: type[Any]) -> int:

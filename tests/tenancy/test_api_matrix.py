@@ -29,7 +29,6 @@ from tests.tenancy.routes import (
     EMPTY_INSTEAD_OF_404,
     IDS,
     OUTSIDE_THE_API,
-    PREPARED,
     REFUSED,
     SHARED,
     TELLING,
@@ -40,6 +39,7 @@ from tests.tenancy.routes import (
     value_of,
     walk,
 )
+from tests.tenancy.sending import send
 from tests.tenancy.world import PACKER, Place, World, shown, state_of
 from workspaces.models import ApiToken
 from workspaces.tokens import revoke_token
@@ -52,13 +52,6 @@ PAGED = [route for route in ROUTES if "cursor" in route.parameters]
 FILTERED = [route for route in ROUTES if route.parameters and route.method == "GET"]
 NAMING = [route for route in ROUTES if "connection" in route.parameters and route.method != "GET"]
 every = pytest.mark.parametrize
-
-
-def send(caller: Caller, route: Route, place: Place, **facts: Any) -> Answer:
-    """The caller sends what the owner of the place would send."""
-    PREPARED.get(route.key, lambda _: None)(place)
-    headers = {**headers_of(route, place, token=caller.token), **facts.pop("headers", {})}
-    return call(caller.clear, route.method, route.address(place), body=route.body(), headers=headers, **facts)
 
 
 def filters_of(route: Route) -> list[str]:

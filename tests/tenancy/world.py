@@ -41,6 +41,7 @@ from core.ids import derived_id, namespace_of, new_id
 from integrations.entities import ENTITIES, sample
 from syncs.choices import Mode, RunStatus, Trigger
 from syncs.models import (
+    Issue,
     Operation,
     QuarantinedRecord,
     Record,
@@ -54,9 +55,20 @@ from syncs.models import (
 )
 from syncs.packing import Packer
 from syncs.services import ensure_syncs
+from tests.tenancy.clients import browser_of
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
+from tests.tenancy.told import give_delivery, give_endpoint, give_hook, give_issue
 from tests.tenancy.trust import give_audit_event, give_grant, give_keys, give_link_session, give_system_settings
-from tests.tenants import emit_now, make_person, make_token, make_workspace, signed_in
+from tests.tenants import emit_now, make_person, make_token, make_workspace
+from webhooks.models import (
+    Delivery,
+    DeliveryAttempt,
+    HookAddress,
+    InboundHook,
+    WebhookEndpoint,
+    WebhookSecret,
+)
+from workspaces.choices import Role
 from workspaces.models import (
     ApiToken,
     AuditEvent,
@@ -98,6 +110,10 @@ class Place:
     event_ids: list[UUID] = field(default_factory=list)
     link_session: Any = None
     audit_event: Any = None
+    endpoint: Any = None
+    delivery: Any = None
+    hook: Any = None
+    issue: Any = None
 
     @property
     def shown_id(self) -> str:
@@ -112,6 +128,10 @@ class Place:
             *self.operations,
             self.link_session,
             self.audit_event,
+            self.endpoint,
+            self.delivery,
+            self.hook,
+            self.issue,
             *(record for records in self.records.values() for record in records),
         ]
         pks = [*(row.pk for row in every), *self.event_ids]
@@ -159,14 +179,13 @@ def build() -> World:
         theirs = _side("rotkehlchen", plant=("goldammer", "live"))
         world = World(mine, theirs, make_person())
     for person in (*mine.people.values(), *theirs.people.values(), world.nobody):
-        world.browsers[person.pk] = signed_in(person)
-        world.browsers[person.pk].raise_request_exception = False
+        world.browsers[person.pk] = browser_of(person)
     return world
 
 
 def _side(word: str, **places: tuple[str, str]) -> Side:
     workspace = make_workspace(word.capitalize())
-    people = {role: _person(word, role, workspace) for role in ("owner", "developer", "auditor")}
+    people = {role: _person(word, role, workspace) for role in Role.values}
     tokens = {
         environment: make_token(workspace, name=f"{word} {environment}", environment=environment)
         for environment in ("live", "test")
@@ -221,6 +240,9 @@ def _place(word: str, workspace: Workspace, environment: str) -> Place:
         place.event_ids.append(
             emit_now(workspace, environment=environment, connection_id=connection.pk, data=data, reason="full")
         )
+    place.endpoint = give_endpoint(word, connection)
+    place.delivery = give_delivery(place.endpoint, place.event_ids[0])
+    place.hook, place.issue = give_hook(word, connection), give_issue(word, connection)
     return place
 
 
@@ -440,6 +462,13 @@ OWNED: dict[type[Model], str] = {
     SystemSettingsHistory: "workspace",
     CapabilityOverrideHistory: "workspace",
     SyncHistory: "workspace",
+    WebhookEndpoint: "workspace",
+    WebhookSecret: "workspace",
+    Delivery: "workspace",
+    DeliveryAttempt: "workspace",
+    HookAddress: "workspace",
+    InboundHook: "workspace",
+    Issue: "workspace",
 }
 """Every table with rows of workspaces, and the way to the workspace."""
 

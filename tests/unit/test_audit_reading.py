@@ -19,7 +19,7 @@ from core.ids import new_id
 from tests.tenants import api, make_person, make_token, make_workspace, signed_in
 from workspaces import audit, audit_reading
 from workspaces.choices import ActorKind, Scope
-from workspaces.models import AuditEvent, Workspace
+from workspaces.models import AuditEvent, Membership, Workspace
 
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore:No directory at")]
 LOG = "/api/v1/audit-events"
@@ -216,3 +216,20 @@ def test_download_holds_what_is_listed_and_is_told() -> None:
     assert browser.get(SCREEN, {"export": "pdf"}).status_code == 404
     (event,) = told("audit.exported")
     assert (event.actor, event.workspace_id) == (person.username, workspace.pk)
+
+
+def test_screen_and_download_hold_only_what_the_role_in_each_workspace_may_read() -> None:
+    mine, ours = make_workspace("Mine"), make_workspace("Ours")
+    fill(mine, 1, object_type="sync", object_id="syn_mine")
+    fill(ours, 1, object_type="sync", object_id="syn_ours")
+    person = make_person("owner", mine)
+    with scopes_disabled():
+        Membership.objects.create(workspace=ours, user=person, role="developer")
+    browser = signed_in(person)
+
+    page = browser.get(SCREEN).content.decode()
+    assert "syn_mine" in page and "syn_ours" not in page
+    answer: Any = browser.get(SCREEN, {"export": "jsonl"})
+    text = b"".join(answer.streaming_content).decode()
+    assert "syn_mine" in text and "syn_ours" not in text
+    assert [event.workspace_id for event in told("audit.exported")] == [mine.pk]

@@ -16,10 +16,12 @@ from django.utils import timezone
 from django_scopes import scope, scopes_disabled
 
 from connections.models import Connection, Credential, SystemSecret, SystemSettings
+from connections.services import grants
 from console.management import checkup
 from core.encryption import DecryptionError, data_key_id_of, key_id_of
 from core.errors import ConfigError
 from core.keys import default_ring
+from integrations.sdk.oauth import Issued
 from tests.admin_pages import change, rows_of, words
 from tests.tenants import make_person, make_workspace, signed_in
 from workspaces import data_keys, reencryption
@@ -329,6 +331,32 @@ def test_a_row_that_stays_locked_is_named_and_the_rest_is_done(
         locked.save()
     run("rotate_keys")
     assert [open_secret(fresh(row)) for row in rows] == ["secret 0", "newer", "secret 2"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_grant_is_kept_under_a_key_that_is_not_deleted_meanwhile(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = connect(workspace)
+    grants.ensure_grant(at.pk, workspace.pk)
+    fence = grants.claim_grant(at.pk, grants.read_grant(at.pk), seconds=60)
+
+    def rotate() -> None:
+        try:
+            run("rotate_keys", "--data-keys", "--delete-now")
+        finally:
+            connections.close_all()
+
+    def seal_slowly(*values: Any) -> None:
+        seal(*values)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(rotate).result()
+
+    monkeypatch.setattr(grants, "seal", seal_slowly)
+    assert grants.keep_grant(at, Issued("a-1", "r-1", 60), place="here", fence=fence)
+    monkeypatch.setattr(data_keys, "_open_keys", data_keys._OpenKeys())  # as another process has it
+    held = grants.read_grant(at.pk)
+    assert held is not None and held.issued is not None and held.issued.refresh_token == "r-1"
 
 
 @pytest.mark.django_db(transaction=True)

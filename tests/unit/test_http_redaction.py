@@ -131,3 +131,17 @@ def test_proxy_password_is_a_secret_too():
         with pytest.raises(LineshaftError):
             door.send(Request("GET", "http://far.invalid/?x=proxypass"))
     assert records[0].url == "http://far.invalid/?x=[secret]"
+
+
+def test_error_that_leaves_the_door_shows_no_secret_whoever_raised_it():
+    """A connector's own bug: its text, what it holds, its notes and its causes."""
+    with pytest.raises(ValueError) as raised, Door(LOCAL, secrets=[SECRET]):
+        try:
+            raise KeyError(f"no session for {SECRET}")
+        except KeyError as error:
+            bug = ValueError("no object", {"headers": [SECRET]}, (SECRET.encode(), 7))
+            bug.add_note(f"sent {SECRET}")
+            raise bug from error
+    told = "".join(traceback.format_exception(raised.value))
+    assert "cr?t" not in told and told.count("[secret]") == 4
+    assert raised.value.args[2] == (b"[secret]", 7)

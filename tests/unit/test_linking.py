@@ -506,7 +506,7 @@ def test_renewal_when_finished_then_the_connection_keeps_its_id_and_what_it_had(
     assert session.config == {"base_url": erp.base_url}
     assert linking.submit(session, session.config, {"api_key": API_KEY}).ok
 
-    renewed, done = finished(session, shared={"vendor": "read"})
+    renewed, done = finished(session, shared={"vendor": "read"}, passthrough=True)
 
     assert renewed.pk == connection.pk and (renewed.name, renewed.page_size) == ("Plant", 7)
     assert renewed.status == "active" and renewed.passthrough_shared is True

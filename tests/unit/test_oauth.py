@@ -181,14 +181,15 @@ def test_client_credentials_when_the_client_is_refused_is_the_customers() -> Non
 
 def test_exchange_shows_no_secret_anywhere() -> None:
     said = {"error": "invalid_grant", "error_description": f"no: canary-code {CLIENT.secret}"}
-    for body, status in ((GOOD, "200 OK"), (said, "400 Bad Request")):
+    coded = {"error": f"invalid_request {CLIENT.secret}"}
+    for body, status in ((GOOD, "200 OK"), (said, "400 Bad Request"), (coded, "400 Bad Request"), (coded, "500 No")):
         with answering(body, status) as (server, door, records):
             try:
                 shown = repr(
                     exchange_code(CODE, config_of(server), CLIENT, door, code="canary-code", verifier="canary" * 8)
                 )
-            except AuthError as error:
-                shown = f"{error!r} {error.detail}"
+            except LineshaftError as error:
+                shown = f"{error!r} {error.detail} {error.source}"
         assert "canary" not in shown + repr(CLIENT) + records[0].request_body + records[0].response_body
 
 
@@ -296,6 +297,19 @@ def test_call_when_the_connection_leads_elsewhere_now_then_its_new_key_is_not_se
         with scope(workspace=connection.workspace_id):
             store_secrets(connection, {"api_key": erp_server.api_key})
             type(connection).objects.filter(pk=connection.pk).update(config={"base_url": "https://elsewhere.example"})
+        with pytest.raises(AuthError):
+            erp.check()
+    assert len(erp_server.calls) == 1
+
+
+@pytest.mark.django_db
+def test_call_when_the_connection_was_ended_meanwhile_then_the_refusal_stands(
+    erp_connector: Any, erp_server: TestErpServer
+) -> None:
+    connection = connect(erp_server, api_key="wrong")
+    with open_connector(connection) as erp:
+        with scope(workspace=connection.workspace_id):
+            Credential.objects.filter(connection=connection).delete()
         with pytest.raises(AuthError):
             erp.check()
     assert len(erp_server.calls) == 1

@@ -102,3 +102,27 @@ def test_without_redis_requests_go_on_and_are_counted_here(settings: Any, minute
 def test_who_is_not_known_is_not_counted() -> None:
     answer = api("lsh_live_nonsense").get(SYSTEMS)
     assert answer.status_code == 401 and "RateLimit" not in answer.headers
+
+
+def test_a_token_beyond_its_limit_takes_nothing_from_the_others_of_its_connection(
+    settings: Any, minute: list[float]
+) -> None:
+    settings.RATE_LIMIT_CONNECTION = 8
+    workspace, connection = make_workspace(), new_id()
+    runaway, other = (api(make_token(workspace, connection_id=connection)[1]) for _ in range(2))
+    assert [runaway.get("/api/v1/events").status_code for _ in range(12)] == [200] * 3 + [429] * 9
+    answer = other.get("/api/v1/events")
+    assert answer.status_code == 200 and remaining(answer)["connection"] == 4
+
+
+def test_a_connection_counts_however_it_is_named(settings: Any, minute: list[float]) -> None:
+    settings.RATE_LIMIT_TOKEN, settings.RATE_LIMIT_CONNECTION = 1000, 3
+    client, digits = api(make_token(make_workspace())[1]), f"0{new_id().hex[1:]}"
+    asked = [
+        client.get(f"/api/v1/connections/con_{digits}"),
+        client.get("/api/v1/events", headers={"X-Connection-Id": f"con_{digits.upper()}"}),
+        client.get("/api/v1/events", headers={"X-Connection-Id": f"con_+{digits[1:]}"}),
+        client.get(f"/api/v1/connections/con_{digits}/health", headers={"X-Connection-Id": "con_another"}),
+    ]
+    assert [remaining(answer)["connection"] for answer in asked] == [2, 1, 0, 0]
+    assert asked[-1].status_code == 429

@@ -19,6 +19,7 @@ from core.secret_stores.errors import StoreDownError, StoreMissingError
 from core.secret_stores.references import check_prefix, is_under, parse
 from tests.admin_pages import change, connection_form, html, words
 from tests.connectors import API_KEY, SLUG, TestErp, TestErpServer, connect, erp_connector, erp_server  # noqa: F401
+from tests.http_peer import always, message, peer
 from tests.syncing import run_sync, sync_of
 from tests.tenants import api, make_person, make_token, make_workspace, signed_in
 from workspaces.models import AuditEvent, SecretPrefix, Workspace
@@ -223,6 +224,17 @@ def test_read_secret_when_the_store_fails_quickly_is_asked_once_more(monkeypatch
     monkeypatch.setitem(reading._READERS, "vault", ask)
     monkeypatch.setattr(reading, "PAUSE_SECONDS", 0)
     assert reading.read_secret(parse("vault:kv/a#b")) == "value"
+
+
+@pytest.mark.parametrize("body", [b"<html>back soon</html>", b"[]", b"null", b'{"data": {"keys": []}}'])
+def test_read_secret_when_something_else_answers_for_vault_then_it_is_down(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with peer(always(message(body))) as server:
+        monkeypatch.setenv("VAULT_ADDR", server.url("").rstrip("/"))
+        monkeypatch.setenv("VAULT_TOKEN", "t")
+        with pytest.raises(StoreDownError, match="VAULT_ADDR"):
+            reading.read_secret(parse("vault:kv/acme/erp#password"))
 
 
 def test_read_secret_when_the_variable_is_not_set_says_which(monkeypatch: pytest.MonkeyPatch) -> None:

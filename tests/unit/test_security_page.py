@@ -14,7 +14,7 @@ from tests.admin_pages import change, html, words
 from tests.tenants import make_person, make_token, make_workspace, signed_in
 from workspaces import audit
 from workspaces.choices import AuditOutcome
-from workspaces.models import ApiToken, Workspace
+from workspaces.models import ApiToken, Membership, Workspace
 
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore:No directory at")]
 PAGE = "/admin/security/"
@@ -115,3 +115,35 @@ def test_queries_do_not_depend_on_the_rows(workspace: Workspace, django_assert_n
     with django_assert_num_queries(12):
         text = words(client.get(PAGE))
     assert "The first 20 of 42" in text
+
+
+def test_it_tells_of_workspaces_alone_whose_audit_log_the_person_may_read(workspace: Workspace) -> None:
+    other = make_workspace("Other")
+    sound_token(workspace, "Mine", expires_at=None)
+    sound_token(other, "Theirs", expires_at=None)
+    person = make_person("owner", workspace)
+    with scopes_disabled():
+        Membership.objects.create(workspace=other, user=person, role="developer")
+    text = words(signed_in(person).get(PAGE))
+    assert "Mine" in text and "Theirs" not in text
+
+
+@pytest.mark.parametrize(
+    ("scopes", "networks"),
+    [
+        (["records.purchase_order:write"], []),
+        (["systems:write"], []),
+        (["records:write"], ["0.0.0.0/0"]),
+        (["records:write"], ["203.0.113.0/24", "::/0"]),
+    ],
+)
+def test_powerful_is_what_changes_anything_and_anywhere_is_every_network(
+    workspace: Workspace, scopes: list[str], networks: list[str]
+) -> None:
+    sound_token(workspace, "Powerful one", scopes=scopes, allowed_networks=networks)
+    assert "Powerful one" in page(workspace)
+
+
+def test_an_address_in_capitals_is_not_encrypted_either(workspace: Workspace) -> None:
+    connection(workspace, "Plain one", config={"base_url": "HTTP://erp.example"})
+    assert "Plain one" in page(workspace)

@@ -13,7 +13,7 @@ from tests.documents import ROOT
 # Ours to read, but nobody's to choose.
 NOT_SETTINGS = {"LD_LIBRARY_PATH", "DJANGO_SETTINGS_MODULE"}
 READ = re.compile(r"environ(?:\.get\(|\.setdefault\(|\[)\s*[\"']([A-Z_]+)[\"']")
-ROOMS = ("config", "core", "integrations", "workspaces", "connections", "syncs", "console", "sandbox")
+ROOMS = ("config", "core", "integrations", "workspaces", "connections", "webhooks", "syncs", "console", "sandbox")
 
 
 def test_page_is_what_the_settings_render_to() -> None:

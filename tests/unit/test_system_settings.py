@@ -147,3 +147,15 @@ def test_admin_stores_through_the_service_and_shows_no_secret(
         assert row.secrets.exists(), "an empty secret keeps the stored one"
     wrong = owner.post(f"{address}{row.pk}/change/", {**kept, "schedules": '{"vendor": {"interval_seconds": 1}}'})
     assert wrong.status_code == 200 and "from 60 to 86400" in wrong.content.decode()
+
+
+def test_admin_when_there_are_settings_already_then_adding_leaves_them_alone(workspace) -> None:
+    with scope(workspace=workspace.pk):
+        changes = {"enabled": False, "oauth_client_id": "our-app", "schedules": {"vendor": {"enabled": False}}}
+        update_system_settings(workspace=workspace, system="tryton", environment="live", changes=changes, by="test")
+    form = {"workspace": workspace.pk, "system": "tryton", "environment": "live", "enabled": "on", "schedules": "{}"}
+    answer = signed_in(make_person("owner", workspace)).post("/admin/connections/systemsettings/add/", form)
+    assert answer.status_code == 200 and "already" in answer.content.decode()
+    with scope(workspace=workspace.pk):
+        row = SystemSettings.objects.get()
+        assert (row.enabled, row.oauth_client_id) == (False, "our-app") and row.schedules

@@ -17,6 +17,7 @@ from django_scopes import scope, scopes_disabled
 
 from core import ids
 from core.errors import ConfigError, ConflictError
+from core.secret_stores.errors import StoreDownError
 from tests.tenants import api, make_token, make_workspace
 from workspaces import tokens
 from workspaces.models import ApiToken, AuditEvent, Workspace
@@ -129,6 +130,19 @@ def test_create_token_when_writing_fails_leaves_no_token_behind(workspace: Works
         assert not AuditEvent.objects.exists()
 
 
+def test_rotate_token_when_the_store_does_not_answer_says_that_the_token_may_have_arrived(
+    workspace: Workspace, monkeypatch: Any
+) -> None:
+    def time_out(*_: str) -> str:
+        raise StoreDownError("Vault does not answer in time. It is asked again.")
+
+    old, clear = make_token(workspace)
+    fake(monkeypatch, time_out)
+    with pytest.raises(CommandError, match="may hold a token now that opens nothing"):
+        run("rotate_token", old.key, "--overlap", "0", "--to", "vault:kv/x#token")
+    assert len(rows()) == 1 and status_of(clear) == 200
+
+
 def test_token_is_of_no_use_before_it_is_written(workspace: Workspace, monkeypatch: Any) -> None:
     seen = []
 
@@ -173,7 +187,7 @@ def test_rotate_token_when_revoked_while_it_is_written_makes_none(workspace: Wor
         return "vault:kv/x#token"
 
     fake(monkeypatch, write)
-    with pytest.raises(CommandError, match="revoked"):
+    with pytest.raises(CommandError, match=r"revoked.* vault:kv/x#token holds a token now that opens nothing"):
         run("rotate_token", old.key, "--overlap", "7d", "--to", "vault:kv/x#token")
 
     assert len(rows()) == 1 and [status_of(clear), status_of(written[0])] == [401, 401]

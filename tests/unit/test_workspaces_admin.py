@@ -17,7 +17,7 @@ from django_scopes import scopes_disabled
 from core import ids
 from tests.tenants import api, emit_now, make_person, make_token, make_workspace, signed_in
 from workspaces.choices import EventType
-from workspaces.models import ApiToken, Event, Membership, Workspace
+from workspaces.models import ApiToken, AuditEvent, Event, Membership, Workspace
 
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore:No directory at")]
 TOKENS, NEW_TOKEN = "/admin/workspaces/apitoken/", "/admin/workspaces/apitoken/add/"
@@ -333,3 +333,58 @@ def test_workspace_page_takes_the_same_queries_however_many_members(django_asser
         make_person("auditor", workspace)
     with django_assert_num_queries(5):
         text(client.get(change(workspace)))
+
+
+def test_a_membership_is_not_handed_to_somebody_else() -> None:
+    """It would be taken from the first without a word in the audit log, and the other could not enter."""
+    workspace = make_workspace()
+    owner, first, other = (
+        make_person("owner", workspace),
+        make_person("auditor", workspace),
+        make_person(is_staff=False),
+    )
+    with scopes_disabled():
+        rows = [
+            {"id": Membership.objects.get(user=owner).pk, "user": owner.username, "role": "owner"},
+            {"id": Membership.objects.get(user=first).pk, "user": other.username, "role": "operator"},
+        ]
+    sent = {"name": "Acme", **members(*rows, initial=2)}
+    assert signed_in(owner).post(change(workspace), sent).status_code == 302
+    with scopes_disabled():
+        assert dict(Membership.objects.values_list("user_id", "role")) == {owner.pk: "owner", first.pk: "operator"}
+
+
+def test_renaming_a_token_is_told() -> None:
+    workspace = make_workspace()
+    token, _ = make_token(workspace, name="Order service")
+    assert signed_in(make_person("owner", workspace)).post(change(token), {"name": "Harmless"}).status_code == 302
+    with scopes_disabled():
+        event = AuditEvent.objects.get(action="token.renamed")
+    assert event.object_id == ids.show("tok", token.pk)
+    assert event.details == {"name": "Harmless", "before": "Order service"}
+
+
+def test_the_tokens_of_who_leaves_end_for_good() -> None:
+    workspace = make_workspace()
+    owner, leaving = make_person("owner", workspace), make_person("developer", workspace)
+    own, clear = make_token(workspace, person_id=leaving.pk)
+    services = make_token(workspace)[1]
+    with scopes_disabled():
+        rows = [
+            {"id": Membership.objects.get(user=owner).pk, "user": owner.username, "role": "owner"},
+            {
+                "id": Membership.objects.get(user=leaving).pk,
+                "user": leaving.username,
+                "role": "developer",
+                "DELETE": "on",
+            },
+        ]
+    sent = {"name": "Acme", **members(*rows, initial=2)}
+    assert signed_in(owner).post(change(workspace), sent).status_code == 302
+
+    with scopes_disabled():
+        Membership.objects.create(workspace=workspace, user=leaving, role="developer")
+        (event,) = AuditEvent.objects.filter(action="token.revoked")
+    assert api(clear).get("/api/v1/tokens").status_code == 401, "also when they come back"
+    assert api(services).get("/api/v1/tokens").status_code == 200
+    assert (event.object_id, event.details["reason"]) == (ids.show("tok", own.pk), "its person left")

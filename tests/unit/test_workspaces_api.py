@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import path
 from django.utils import timezone
 from django_scopes import ScopeError, get_scope, scope
@@ -333,3 +335,45 @@ def test_schema_and_docs_are_served_from_our_own_origin() -> None:
 
 def test_home_leads_to_the_admin() -> None:
     assert api(None).get("/")["Location"] == "/admin/"
+
+
+# --- within the bounds of who asks ------------------------------------------------------------------------------------
+
+
+def test_create_token_when_a_network_is_none_says_so_also_where_networks_are_bound() -> None:
+    _, clear = make_token(make_workspace(), allowed_networks=["127.0.0.0/8"])
+    body = {"name": "ci", "scopes": ["records:read"], "allowed_networks": ["127.0.0.1", "nonsense"]}
+    answer = problem(api(clear).post("/api/v1/tokens", body, content_type=JSON), 422)
+    assert answer["errors"][0]["pointer"] == "/allowed_networks/1"
+
+
+def test_create_token_inherits_the_rate_limit_of_its_maker() -> None:
+    workspace = make_workspace()
+    own, clear = make_token(workspace)
+    with scope(workspace=workspace.pk):
+        ApiToken.objects.filter(pk=own.pk).update(rate_limit_per_minute=7)
+        made = api(clear).post("/api/v1/tokens", {"name": "ci", "scopes": ["records:read"]}, content_type=JSON)
+        assert made.status_code == 201, made.content
+        assert ApiToken.objects.exclude(pk=own.pk).get().rate_limit_per_minute == 7
+
+
+def test_list_tokens_reads_one_page_of_rows() -> None:
+    workspace = make_workspace()
+    clear = [make_token(workspace)[1] for _ in range(3)][-1]
+    with CaptureQueriesContext(connection) as queries:
+        assert len(api(clear).get("/api/v1/tokens?limit=1").json()["data"]) == 1
+    (listed,) = [
+        query["sql"] for query in queries if "ORDER BY" in query["sql"] and "workspaces_apitoken" in query["sql"]
+    ]
+    assert "LIMIT 2" in listed
+
+
+def test_rotate_token_that_ends_with_the_calendar_works() -> None:
+    workspace = make_workspace()
+    token, clear = make_token(workspace, expires_at=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    with scope(workspace=workspace.pk):
+        ApiToken.objects.filter(pk=token.pk).update(created_at=timezone.now() - timedelta(days=3))
+    address = f"/api/v1/tokens/{ids.show('tok', token.pk)}/rotate"
+    answer = api(clear).post(address, {"overlap_seconds": 0}, content_type=JSON)
+    assert answer.status_code == 201, answer.content
+    assert answer.json()["expires_at"].startswith("9999-12-31")

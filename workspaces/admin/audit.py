@@ -12,12 +12,14 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core import ids
-from core.admin import HistoryAdmin, TenantAdmin, badge, roles_of
+from core.admin import HistoryAdmin, TenantAdmin, badge, where_allowed
 from core.admin_texts import json_block, moment, two_lines
 from workspaces import audit
 from workspaces.audit_reading import FORMATS, export_response
 from workspaces.choices import AUDIT_BADGES, AuditOutcome
 from workspaces.models import ApiToken, AuditEvent
+
+READING = "workspaces.view_auditevent"
 
 
 @admin.register(AuditEvent)
@@ -39,6 +41,11 @@ class AuditEventAdmin(HistoryAdmin, TenantAdmin):
     )  # fmt: skip
     readonly_fields = fields
     outcome_badge = badge("outcome", AUDIT_BADGES, dict(AuditOutcome.choices), description="Outcome")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEvent]:
+        """A person may be an owner here and a developer there, where the log is not shown."""
+        rows: QuerySet[AuditEvent] = super().get_queryset(request)
+        return rows if request.user.is_superuser else rows.filter(workspace__in=where_allowed(request, READING))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditEvent], search_term: str
@@ -70,7 +77,7 @@ class AuditEventAdmin(HistoryAdmin, TenantAdmin):
         if form not in FORMATS:
             raise Http404
         rows = self.get_changelist_instance(request).queryset
-        for workspace_id in [None] if request.user.is_superuser else list(roles_of(request)):
+        for workspace_id in [None] if request.user.is_superuser else where_allowed(request, READING):
             audit.record("audit.exported", workspace_id=workspace_id, details={"format": form})
         return export_response(rows, form)
 

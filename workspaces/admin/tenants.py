@@ -19,7 +19,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from core import ids
 from core.admin import TenantAdmin, TenantInline
 from core.admin_images import shown_image
-from workspaces import audit
+from workspaces import audit, tokens
 from workspaces.admin.history import HistoryPages
 from workspaces.branding_form import WorkspaceForm
 from workspaces.changes import Source
@@ -95,6 +95,7 @@ class WorkspaceAdmin(HistoryPages, TenantAdmin):
             )
         for member in formset.deleted_objects:
             record_member("member.removed", member.workspace_id, member.user)
+            tokens.revoke_person_tokens(workspace_id=member.workspace_id, person_id=member.user_id)
 
     def history_sources(self, row: Workspace) -> Sequence[Source]:
         # Read beside, not joined: of a person who is deleted the history stays.

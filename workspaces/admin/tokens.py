@@ -83,7 +83,8 @@ class ApiTokenAdmin(TenantAdmin):
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
         if change:
-            obj.save(update_fields=["name"])
+            if "name" in form.changed_data:
+                tokens.rename_token(token=obj, before=form.initial["name"])
             return
         values = {name: form.cleaned_data[name] for name in NEW_TOKEN_FIELDS if name != "for_myself"}
         person_id = request.user.pk if form.cleaned_data["for_myself"] else None

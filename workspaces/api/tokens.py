@@ -76,7 +76,7 @@ class Tokens(ApiView):
     def get(self, request: Request) -> Response:
         limit, after = limit_from(request), cursor_from(request, (UUID,), purpose="tokens")
         rows = visible_tokens(self.token).order_by("-id")
-        page = list(rows.filter(id__lt=after[0]) if after else rows)[: limit + 1]
+        page = list((rows.filter(id__lt=after[0]) if after else rows)[: limit + 1])
         more = len(page) > limit
         cursor = encode_cursor((page[limit - 1].id,), purpose="tokens", filters=filters_of(request)) if more else None
         return Response({"data": [token_body(token) for token in page[:limit]], "next_cursor": cursor})
@@ -209,7 +209,9 @@ def within(own: ApiToken, wanted: dict[str, Any]) -> dict[str, Any]:
             code="ENVIRONMENT_NOT_ALLOWED",
         )
     networks = wanted.get("allowed_networks") or own.allowed_networks
-    return {**wanted, "allowed_networks": _inside(own, networks), "person_id": own.person_id}
+    tokens.refuse_wrong_networks(networks)
+    bounds = {"person_id": own.person_id, "rate_limit_per_minute": own.rate_limit_per_minute}
+    return {**wanted, **bounds, "allowed_networks": _inside(own, networks)}
 
 
 def refuse_beyond(own: ApiToken, other: ApiToken) -> None:

@@ -60,6 +60,9 @@ class Membership(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=12, choices=Role.choices, default=Role.OPERATOR)
+    tells_by_mail = models.BooleanField(
+        default=False, db_default=False, help_text="Gets an e-mail when an issue is opened or resolved."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects = scoped(MembershipQuerySet, workspace="workspace")

@@ -41,6 +41,17 @@ def revoke_connection_tokens(*, connection_id: UUID) -> int:
     return count
 
 
+@transaction.atomic
+def revoke_person_tokens(*, workspace_id: UUID, person_id: int) -> int:
+    """Refuse a person's tokens in a workspace for good: they left, and may come back without them. Answers how many."""
+    rows = ApiToken.objects.filter(workspace_id=workspace_id, person_id=person_id, revoked_at=None)
+    ending = list(rows.order_by("pk").select_for_update().only("pk", "name", "workspace_id"))
+    count: int = rows.filter(pk__in=[token.pk for token in ending]).update(revoked_at=Now()) if ending else 0
+    for token in ending:
+        _record(token.workspace_id, token.pk, {"name": token.name, "reason": "its person left"})
+    return count
+
+
 def _record(workspace_id: UUID, token_id: UUID, details: dict[str, str]) -> None:
     about = ("token", ids.show(ApiToken.PREFIX, token_id) or "")
     audit.record("token.revoked", workspace_id=workspace_id, about=about, details=details)

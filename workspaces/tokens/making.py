@@ -35,6 +35,7 @@ def create_token(
     allowed_networks: Iterable[str] = (),
     created_by: str = "",
     person_id: int | None = None,
+    rate_limit_per_minute: int | None = None,
 ) -> tuple[ApiToken, str]:
     """Make a token and answer its row and the token itself, which nobody can show again.
 
@@ -51,6 +52,7 @@ def create_token(
         allowed_networks=allowed_networks,
         created_by=created_by,
         person_id=person_id,
+        rate_limit_per_minute=rate_limit_per_minute,
     )
     with transaction.atomic():
         token.save(force_insert=True)

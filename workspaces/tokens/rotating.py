@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from django.db import transaction
@@ -99,7 +99,8 @@ def _successor(old: ApiToken, now: datetime, by: str, expires_at: datetime | Non
     """A row like the old one that is not stored yet, and its token."""
     key, clear = new_token(old.environment)
     if expires_at is None and old.expires_at is not None:
-        expires_at = now + (old.expires_at - old.created_at)
+        # Some write "never" as the last day there is.
+        expires_at = now + min(old.expires_at - old.created_at, datetime.max.replace(tzinfo=UTC) - now)
     copied = {name: getattr(old, name) for name in _COPIED}
     new = ApiToken(**copied, key=key, digest=digest_of(clear), expires_at=expires_at, created_by=by[:160])
     return new, clear

@@ -33,6 +33,11 @@ def refuse_past(expires_at: datetime | None) -> None:
     refuse(_wrong_expiry(expires_at))
 
 
+def refuse_wrong_networks(networks: list[str]) -> None:
+    """Raise ValidationFailedError for what is no CIDR network."""
+    refuse(_wrong_networks(networks))
+
+
 def _wrong(name: str, scopes: list[str], environment: str) -> Iterable[FieldError]:
     if not 1 <= len(name.strip()) <= 120:
         yield FieldError("/name", "INVALID", "The name must have 1 to 120 characters.")

@@ -15,7 +15,7 @@ from connections.services.linking.drafts import (
 )
 from connections.services.linking.errors import LinkError
 from connections.services.linking.exchanging import default_scopes, exchange
-from connections.services.linking.finishing import Finished, finish
+from connections.services.linking.finishing import Finished, finish, hand_over_again, may_hand_over_again
 from connections.services.linking.making import create_link_session
 from connections.services.linking.oauth import start_oauth, take_oauth_answer
 from connections.services.linking.outcomes import FieldChoices, LinkCheck, Outcome, Row, outcome_of
@@ -24,11 +24,13 @@ from connections.services.linking.sessions import (
     cancel,
     find_session,
     link_address,
+    opener_origin,
+    return_address,
     shown_id,
     status_of,
     take_over,
 )
-from connections.services.linking.testing import choose_places, submit
+from connections.services.linking.testing import attempt_of, choose_places, submit
 
 __all__ = [
     "FieldChoices",
@@ -38,6 +40,7 @@ __all__ = [
     "Outcome",
     "Row",
     "SystemChoice",
+    "attempt_of",
     "begin",
     "cancel",
     "choose_places",
@@ -49,8 +52,12 @@ __all__ = [
     "finish",
     "forget_stale_links",
     "form_of",
+    "hand_over_again",
     "link_address",
+    "may_hand_over_again",
+    "opener_origin",
     "outcome_of",
+    "return_address",
     "shown_id",
     "start_oauth",
     "status_of",

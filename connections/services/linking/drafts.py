@@ -15,7 +15,7 @@ from django_scopes import scope, scopes_disabled
 from connections.choices import Access, LinkStatus
 from connections.models import LinkSecret, LinkSession, SystemLogo
 from connections.services.linking.errors import LinkError
-from connections.services.linking.sessions import GOING_ON, keep, lock
+from connections.services.linking.sessions import GOING_ON, keep, lock, tries_of
 from connections.services.systems import disabled_systems
 from core.errors import NotFoundError
 from integrations.registry import catalogue, get_connector
@@ -63,13 +63,15 @@ def systems_of(session: LinkSession) -> list[SystemChoice]:
 def choose_system(session: LinkSession, slug: str) -> None:
     """Set the system. Another one than before erases what was entered. Errors: LinkError LINK_SYSTEM_UNAVAILABLE."""
     if slug not in {choice.slug for choice in systems_of(session)}:
-        raise LinkError("This system cannot be chosen here.", code="LINK_SYSTEM_UNAVAILABLE", session=session)
+        fixed = "This system cannot be connected at the moment: ask for help, or try again later."
+        detail = fixed if session.system else "This system cannot be chosen here."
+        raise LinkError(detail, code="LINK_SYSTEM_UNAVAILABLE", session=session)
     with scope(workspace=session.workspace_id), transaction.atomic():
         locked = lock(session)
         if locked.chosen_system == slug:
             return
         locked.secrets.all().delete()
-        locked.chosen_system, locked.found, locked.oauth_state_digest = slug, {}, None
+        locked.chosen_system, locked.found, locked.oauth_state_digest = slug, tries_of(locked), None
         locked.config = dict(locked.connection.config) if locked.is_renewal and locked.connection else {}
         keep(session, locked, "chosen_system", "config", "found", "oauth_state_digest")
 

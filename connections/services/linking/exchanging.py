@@ -39,12 +39,13 @@ def exchange(
     scopes: Iterable[str] | None = None,
     allowed_networks: Iterable[str] = (),
     within: Iterable[str] | None = None,
+    person_id: int | None = None,
     created_by: str,
 ) -> tuple[Connection, ApiToken, str]:
     """The connection that the code stands for, and a token for it alone, which nobody can show again.
 
     Without `scopes` it gets those that fit what is shared, raw calls never among them; of these only what `within`
-    covers, where that is given. Errors: LinkError CODE_UNKNOWN (also for a code of another workspace or environment),
+    covers, where that is given. `person_id` is whose token asked: the new one is that person's too. Errors: LinkError CODE_UNKNOWN (also for a code of another workspace or environment),
     CODE_USED, CODE_EXPIRED; ConflictError CONNECTION_DISCONNECTED; ValidationFailedError for raw calls nobody shares.
     """
     with scope(workspace=workspace.pk):
@@ -52,13 +53,13 @@ def exchange(
             with transaction.atomic():
                 connection = _lock_connection(code, environment)  # before its link session, as everywhere
                 session = _take(code, environment)
-                made = _token_of(session, connection, scopes, within, allowed_networks, created_by)
+                made = _token_of(session, connection, scopes, within, allowed_networks, person_id, created_by)
         except LinkError as error:
             if error.session is not None:
                 reason = error.code
                 tell(error.session, "link.refused", outcome=AuditOutcome.REFUSED, reason=reason, by=created_by)
             raise
-    log.info("link_exchanged", link_session=shown_id(session), token_id=str(made[1].pk))
+    log.info("link_exchanged", link_id=shown_id(session), token_id=str(made[1].pk))
     return made
 
 
@@ -106,6 +107,7 @@ def _token_of(
     scopes: Iterable[str] | None,
     within: Iterable[str] | None,
     allowed_networks: Iterable[str],
+    person_id: int | None,
     created_by: str,
 ) -> tuple[Connection, ApiToken, str]:
     if connection.health == ConnectionStatus.DISCONNECTED or connection.purge_requested_at is not None:
@@ -122,6 +124,7 @@ def _token_of(
         environment=session.environment,
         connection_id=connection.pk,
         allowed_networks=allowed_networks,
+        person_id=person_id,
         created_by=created_by,
     )
     session.status, session.exchanged_at = LinkStatus.EXCHANGED, Now()

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import structlog
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 from django_scopes import scope
 
 from connections.choices import Access, LinkStatus
@@ -20,11 +21,18 @@ from connections.services.credentials import store_secrets, stored_names
 from connections.services.ending import revive
 from connections.services.grants import forget_grant, save_grant
 from connections.services.lifecycle import create_connection, tell_audit
-from connections.services.linking.digests import digest, new_value
+from connections.services.linking.digests import digest, fits, new_value
 from connections.services.linking.drafts import asked_of, chosen
 from connections.services.linking.errors import LinkError
-from connections.services.linking.outcomes import existing_connection
-from connections.services.linking.sessions import keep, lock, shown_id, tell
+from connections.services.linking.outcomes import existing_connection, lost_its_key
+from connections.services.linking.sessions import (
+    keep,
+    lock,
+    opener_origin,
+    return_address,
+    shown_id,
+    tell,
+)
 from connections.services.linking.testing import kept_drafts, not_tested, tested
 from connections.services.opening import TLS_CLIENT_KEY
 from connections.services.setting_values import check_values, clean_config
@@ -87,8 +95,36 @@ def finish(session: LinkSession, *, shared: Mapping[str, str], passthrough: bool
             system=connection.system, shared=agreed.shared, passthrough=agreed.passthrough,
         )  # fmt: skip
     session.refresh_from_db(fields=["finished_at", "code_expires_at"])
-    log.info("link_finished", link_session=shown_id(session), connection_id=str(connection.pk), renewed=bool(renewed))
-    return Finished(code, _redirect(session, code), session.origin or None, session.state)
+    log.info("link_finished", link_id=shown_id(session), connection_id=str(connection.pk), renewed=bool(renewed))
+    return _handed_over(session, code)
+
+
+def may_hand_over_again(session: LinkSession, browser: str | None) -> bool:
+    """Whether this browser finished it and its code was not taken yet: the answer may have been lost on its way."""
+    if session.status != LinkStatus.FINISHED or session.code_expires_at is None:
+        return False
+    return session.code_expires_at > timezone.now() and fits("browser", browser, session.browser_digest)
+
+
+def hand_over_again(session: LinkSession, browser: str | None) -> Finished:
+    """The end once more, with another code in place of the one before; it lasts no longer than that one.
+
+    Errors: LinkError LINK_FINISHED where `may_hand_over_again` is not so (any more).
+    """
+    code = new_value()
+    with scope(workspace=session.workspace_id), transaction.atomic():
+        rows = LinkSession.objects.select_for_update(no_key=True, of=("self",))
+        locked: LinkSession | None = rows.filter(pk=session.pk).first()
+        if locked is None or not may_hand_over_again(locked, browser):
+            raise LinkError("This link was used: the connection is made.", code="LINK_FINISHED", session=session)
+        locked.code_digest = digest("code", code)
+        keep(session, locked, "code_digest")
+        tell(locked, "link.code_replaced")
+    return _handed_over(session, code)
+
+
+def _handed_over(session: LinkSession, code: str) -> Finished:
+    return Finished(code, _redirect(session, code), opener_origin(session) or None, session.state)
 
 
 def _agreed(locked: LinkSession, shared: Mapping[str, str], passthrough: bool) -> _Agreed:
@@ -128,7 +164,9 @@ def _lock_renewed(session: LinkSession, renew: bool) -> Connection | None:
         raise _nothing_to_renew(session)
     if wanted is None:
         return None
-    found: Connection = Connection.objects.select_for_update(no_key=True).get(pk=wanted.pk)
+    found: Connection | None = Connection.objects.select_for_update(no_key=True).filter(pk=wanted.pk).first()
+    if found is None or lost_its_key(found):
+        raise _nothing_to_renew(session)
     return found
 
 
@@ -157,15 +195,13 @@ def _make(locked: LinkSession, agreed: _Agreed) -> Connection:
 
 
 def _renew(locked: LinkSession, connection: Connection, agreed: _Agreed) -> Connection:
-    """New settings and secrets in place of all old ones; whether raw calls are let through stays, unless it is asked."""
+    """New settings, secrets and shares in place of all old ones: raw calls go on only if they were asked for and given."""
     demand_enabled(connection.workspace_id, connection.system, connection.environment)
     revive(connection)
     errors: list[FieldError] = []
     connection.config = clean_config(agreed.kind, locked.config, errors)
     check_values(errors)
-    connection.shared = agreed.shared
-    if locked.passthrough:
-        connection.passthrough_shared = agreed.passthrough
+    connection.shared, connection.passthrough_shared = agreed.shared, agreed.passthrough
     connection.save(update_fields=["config", "shared", "passthrough_shared", "updated_at"])
     gone = stored_names(connection) - {TLS_CLIENT_KEY}
     store_secrets(connection, {**dict.fromkeys(gone), **agreed.secrets})
@@ -191,8 +227,9 @@ def _learn(locked: LinkSession, connection: Connection, issued: Issued | None) -
 
 def _redirect(session: LinkSession, code: str) -> str | None:
     """The registered address with the code; what it holds already stays."""
-    if not session.redirect_uri:
+    registered = return_address(session)
+    if not registered:
         return None
     told = urlencode({"code": code, **({"state": session.state} if session.state else {})})
-    address, hash_, fragment = session.redirect_uri.partition("#")
+    address, hash_, fragment = registered.partition("#")
     return f"{address}{'&' if '?' in address else '?'}{told}{hash_}{fragment}"

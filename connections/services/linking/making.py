@@ -13,6 +13,7 @@ from django_scopes import scope
 from connections.choices import Access
 from connections.models import Connection, LinkSession
 from connections.services.linking.digests import digest, new_value
+from connections.services.linking.outcomes import lost_its_key
 from connections.services.linking.sessions import tell
 from connections.services.setting_values import check_values, faults_of_columns
 from connections.services.systems import disabled_systems
@@ -51,8 +52,9 @@ def create_link_session(
 
     `entities`: {entity: "read" | "read_write"} of what is asked for; None asks for all, in a renewal for what is shared
     now. Valid for `valid_minutes` (5 to 1440), a magic link for `valid_days` (1 to 7). `connection` makes it a renewal,
-    which keeps that one's system, environment, name and customer reference.
-    Errors: ValidationFailedError with a pointer per value, ConflictError CONNECTION_GONE.
+    which keeps that one's system, environment, name and customer reference, and asks for raw calls again where that one
+    lets them through.
+    Errors: ValidationFailedError with a pointer per value, ConflictError CONNECTION_GONE or RECONNECT_NEEDED.
     """
     asked = {
         "system": system,
@@ -75,7 +77,7 @@ def create_link_session(
             workspace=workspace,
             environment=environment,
             digest=digest("token", token),
-            passthrough=passthrough,
+            passthrough=passthrough or (connection is not None and connection.passthrough_shared),
             is_magic=is_magic,
             connection=connection,
             is_renewal=connection is not None,
@@ -162,6 +164,12 @@ def _renewed(
     """What a renewal takes from its connection."""
     if connection.purge_requested_at is not None:
         raise ConflictError("The connection is deleted; make a new one.", code="CONNECTION_GONE")
+    if lost_its_key(connection):
+        detail = (
+            "The key of the connection's client certificate went when it was disconnected, and no customer can enter it"
+            " by a link: reconnect the connection with client_key."
+        )
+        raise ConflictError(detail, code="RECONNECT_NEEDED")
     if connection.environment != environment:
         faults.append(FieldError("/connection", "INVALID", f"It is a {connection.environment} connection."))
     if asked["system"] not in ("", connection.system):

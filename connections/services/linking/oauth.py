@@ -15,7 +15,7 @@ from connections.services.linking.drafts import VERIFIER, chosen, kept_secrets
 from connections.services.linking.errors import LinkError
 from connections.services.linking.outcomes import Outcome
 from connections.services.linking.sessions import GOING_ON, keep, lock, tell
-from connections.services.linking.testing import begin_attempt, end_attempt, judged_config, run_test
+from connections.services.linking.testing import begin_attempt, end_attempt, judged_config, place, run_test
 from connections.services.oauth_clients import oauth_client_of
 from connections.services.opening import door_like
 from connections.services.setting_values import check_values
@@ -69,7 +69,7 @@ def take_oauth_answer(browser: str | None, params: Mapping[str, str]) -> tuple[L
 def _session_of(browser: str | None, state: str) -> LinkSession:
     """The session that waits for this state, which is used up thereby."""
     with scopes_disabled():
-        rows = LinkSession.objects.select_related("workspace", "connection")
+        rows = LinkSession.objects.select_related("workspace", "connection").defer("workspace__logo")
         waiting = rows.filter(oauth_state_digest=digest("state", state), status__in=GOING_ON) if state else rows.none()
         session: LinkSession | None = waiting.first()
     if session is None:
@@ -92,7 +92,10 @@ def _exchanged(session: LinkSession, code: str, verifier: str) -> Outcome:
     config = dict(session.config)
     try:
         client = _client(session, kind)
-        issued = _exchange(session, kind, client, code, verifier)
+        with place(session):
+            issued = _exchange(session, kind, client, code, verifier)
+    except LinkError:
+        raise
     except LineshaftError as error:
         trial = Trial()
         trial.failed("signed_in", error)

@@ -8,6 +8,7 @@ from typing import Any
 
 from django_scopes import scope
 
+from connections.choices import ConnectionStatus
 from connections.models import Connection, LinkSession
 from connections.services.checking import fit
 from connections.services.linking.drafts import asked_of, chosen
@@ -16,11 +17,19 @@ from integrations.entities import ENTITIES
 from integrations.sdk.connector import Connector
 from integrations.sdk.declarations import ConfigField
 
-_LABELS = {"reachable": "Reaching the system", "signed_in": "Signing in", "permissions": "Permissions"}
+_LABELS = {
+    "reachable": "Reaching the system",
+    "signed_in": "Signing in",
+    "permissions": "Permissions",
+    "time": "Time",
+}
 _READABLE = "_readable"
 # Texts that speak of the installation's settings are for its operator.
 _FOR_CUSTOMERS = {
     "EGRESS_DENIED": "This address cannot be reached from here. Check it, or ask for help: it may need to be allowed.",
+    "CLIENT_CERTIFICATE_INVALID": "This connection's own certificate cannot be used any more. Ask for help.",
+    "CA_CERTIFICATE_INVALID": "This connection's own certificate cannot be used any more. Ask for help.",
+    "KEY_MISSING": "This connection's own certificate cannot be used at the moment. Ask for help.",
     "OAUTH_CLIENT_MISSING": "Signing in to this system is not set up yet. Ask for help.",
     "OAUTH_CLIENT_REFUSED": "Signing in to this system is not set up rightly. Ask for help.",
 }
@@ -51,12 +60,13 @@ class Row:
 
 @dataclass(frozen=True)
 class FieldChoices:
-    """A setting to choose from what the system offers: (value, label) each."""
+    """A setting to choose from what the system offers: (value, label) each. `required`: there is no doing without."""
 
     name: str
     label: str
     help: str
     options: list[tuple[Any, str]]
+    required: bool = True
 
 
 @dataclass(frozen=True)
@@ -141,8 +151,15 @@ def existing_connection(session: LinkSession) -> Connection | None:
             account=fit(account, 200),
             purge_requested_at=None,
         )
-        same: Sequence[Connection] = [row for row in rows.order_by("-pk") if _is_same(kind, row.config, session.config)]
+        same: Sequence[Connection] = [
+            row for row in rows.order_by("-pk") if _is_same(kind, row.config, session.config) and not lost_its_key(row)
+        ]
     return same[0] if same else None
+
+
+def lost_its_key(connection: Connection) -> bool:
+    """Whether it shows a certificate whose key went when it was disconnected: only an operator can enter that again."""
+    return bool(connection.client_certificate) and connection.health == ConnectionStatus.DISCONNECTED
 
 
 def _is_same(kind: type[Connector], one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -44,7 +44,8 @@ def find_session(token: str) -> LinkSession:
     Errors: LinkError LINK_UNKNOWN, LINK_EXPIRED, LINK_FINISHED, LINK_CANCELLED; all but the first name the session.
     """
     with scopes_disabled():
-        rows = LinkSession.objects.select_related("workspace", "connection").annotate(is_over=_OVER)
+        rows = LinkSession.objects.select_related("workspace", "connection").defer("workspace__logo")
+        rows = rows.annotate(is_over=_OVER)
         session: LinkSession | None = rows.filter(digest=digest("token", token)).first()
     if session is None:
         raise LinkError("This link is not known. Check that the address is complete, or ask for a new link.")
@@ -78,7 +79,8 @@ def take_over(session: LinkSession) -> str:
         locked = lock(session, any_browser=True)
         locked.secrets.all().delete()
         locked.browser_digest, locked.status = digest("browser", value), LinkStatus.STARTED
-        locked.chosen_system, locked.config, locked.found, locked.oauth_state_digest = "", {}, {}, None
+        locked.chosen_system, locked.config, locked.oauth_state_digest = "", {}, None
+        locked.found = tries_of(locked)
         keep(session, locked, "browser_digest", "status", "chosen_system", "config", "found", "oauth_state_digest")
     return value
 
@@ -108,7 +110,9 @@ def lock(session: LinkSession, *, any_browser: bool = False) -> LinkSession:
     Errors: those of `find_session`, and LINK_OTHER_BROWSER when it was taken over since the caller read it.
     """
     rows = LinkSession.objects.select_for_update(no_key=True, of=("self",)).annotate(is_over=_OVER)
-    locked: LinkSession = rows.get(pk=session.pk)
+    locked: LinkSession | None = rows.filter(pk=session.pk).first()
+    if locked is None:  # purged with its connection
+        raise LinkError("This link is not known any more. Ask for a new one.")
     refuse_ended(locked)
     if not any_browser and _bytes(locked.browser_digest) != _bytes(session.browser_digest):
         raise other_browser(locked)
@@ -120,6 +124,21 @@ def keep(session: LinkSession, locked: LinkSession, *names: str) -> None:
     locked.save(update_fields=list(names))
     for name in names:
         setattr(session, name, getattr(locked, name))
+
+
+def tries_of(session: LinkSession) -> dict[str, int]:
+    """What is kept of `found` whoever begins anew: how often the link was tried."""
+    return {"tries": session.found["tries"]} if "tries" in session.found else {}
+
+
+def return_address(session: LinkSession) -> str:
+    """Where the page returns to; empty where that is no address of the workspace (any more)."""
+    return session.redirect_uri if session.redirect_uri in session.workspace.link_redirect_uris else ""
+
+
+def opener_origin(session: LinkSession) -> str:
+    """Whose page is told how it ended; empty where that is none of the workspace's (any more)."""
+    return session.origin if session.origin in session.workspace.link_origins else ""
 
 
 def refuse_ended(session: LinkSession) -> None:

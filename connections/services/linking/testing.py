@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -16,10 +17,11 @@ from connections.services.linking.digests import new_value
 from connections.services.linking.drafts import GRANT, asked_of, chosen, keep_secrets, kept_secrets
 from connections.services.linking.errors import LinkError
 from connections.services.linking.outcomes import FieldChoices, Outcome, found_of, outcome_of
+from connections.services.linking.places import chosen_value, lenient, offered
 from connections.services.linking.sessions import keep, lock, shown_id, tell
 from connections.services.opening import open_draft
 from connections.services.setting_values import check_values, clean_config, clean_secrets
-from connections.services.trying import Trial, try_out, understood
+from connections.services.trying import Trial, try_out
 from core.errors import FieldError, LineshaftError
 from core.json import pointer
 from integrations.sdk.connector import Connector
@@ -28,7 +30,10 @@ from workspaces.choices import AuditOutcome
 
 MAX_TRIES = 50
 """Of one link: enough for every mistyped password, too few to guess one."""
-MAX_CHOICES = 1000
+
+AT_ONCE, WAIT_SECONDS = 4, 5.0
+"""Tests in one web process: half of its threads, so that no link to a slow system keeps everybody else waiting."""
+_places = threading.BoundedSemaphore(AT_ONCE)
 
 log = structlog.get_logger(__name__)
 
@@ -70,12 +75,16 @@ def choose_places(session: LinkSession, values: Mapping[str, Any]) -> Outcome:
     errors: list[FieldError] = []
     config = dict(session.config)
     for choice in outcome.choices:
-        config |= _chosen_value(kind, choice, values.get(choice.name), errors)
+        config |= chosen_value(kind, choice, values.get(choice.name), errors)
     check_values(errors)
     config = {name: value for name, value in config.items() if value is not None}
     if config == session.config:
         return outcome
-    with scope(workspace=session.workspace_id):
+    with scope(workspace=session.workspace_id), transaction.atomic():
+        if attempt_of(lock(session)) != attempt_of(
+            session
+        ):  # else another sign-in's secrets would go with these settings
+            raise _overtaken(session)
         secrets, issued = kept_drafts(session)
     return run_test(session, kind, config, secrets, issued=issued)
 
@@ -112,10 +121,23 @@ def run_test(
     issued: Issued | None = None,
 ) -> Outcome:
     """Try the settings and secrets out and keep them, or erase what there is. No transaction is open meanwhile."""
-    attempt = begin_attempt(session, config)
-    trial, choices = _try(session, kind, config, secrets, issued)
+    with place(session):
+        attempt = begin_attempt(session, config)
+        trial, choices = _try(session, kind, config, secrets, issued)
     kept = {**secrets, **({GRANT: orjson.dumps(issued.as_json()).decode()} if issued else {})}
     return end_attempt(session, kind, attempt, trial, choices, kept)
+
+
+@contextmanager
+def place(session: LinkSession) -> Iterator[None]:
+    """One of the places for calls to systems that customers wait for. Errors: LinkError LINK_BUSY."""
+    if not _places.acquire(timeout=WAIT_SECONDS):
+        detail = "Many sign-ins are tried out at this moment. Try again in half a minute."
+        raise LinkError(detail, code="LINK_BUSY", session=session)
+    try:
+        yield
+    finally:
+        _places.release()
 
 
 def begin_attempt(
@@ -125,6 +147,8 @@ def begin_attempt(
     attempt = new_value()
     with scope(workspace=session.workspace_id), transaction.atomic():
         locked = lock(session)
+        if locked.chosen_system != session.chosen_system:
+            raise _overtaken(session)
         tries = int(locked.found.get("tries", 0)) + 1
         if tries > MAX_TRIES:
             detail = "This link was tried too often. Ask for a new one."
@@ -147,22 +171,31 @@ def end_attempt(
     """Keep what a test told, and the secrets when it went well. Errors: LinkError LINK_OVERTAKEN by a later test."""
     with scope(workspace=session.workspace_id), transaction.atomic():
         locked = lock(session)
-        if locked.found.get("attempt") != attempt:
-            detail = "Something else was entered meanwhile. Go on with that."
-            raise LinkError(detail, code="LINK_OVERTAKEN", session=session)
+        if attempt_of(locked) != attempt:
+            raise _overtaken(session)
         told = found_of(locked, kind, trial, choices)
         kept = secrets if told["outcome"]["ok"] else {}
         keep_secrets(locked, kept)
-        locked.found = {"tries": locked.found["tries"], "kept": sorted(kept), **told}
+        locked.found = {"tries": locked.found["tries"], "attempt": attempt, "kept": sorted(kept), **told}
         keep(session, locked, "found")
         if not told["outcome"]["ok"]:
             code = trial.error.code if trial.error else "NOTHING_READABLE"
             tell(locked, "link.refused", outcome=AuditOutcome.REFUSED, system=kind.slug, reason=code)
-    log.info("link_tested", link_session=shown_id(session), system=kind.slug, ok=trial.works)
+    log.info("link_tested", link_id=shown_id(session), system=kind.slug, ok=trial.works)
     outcome = outcome_of(session)
     if outcome is None:
         raise not_tested(session)
     return outcome
+
+
+def attempt_of(session: LinkSession) -> str:
+    """Which test the session is about; pages name it, so that one of before is not taken for it."""
+    return str(session.found.get("attempt", ""))
+
+
+def _overtaken(session: LinkSession) -> LinkError:
+    detail = "Something else was entered meanwhile. Go on with that."
+    return LinkError(detail, code="LINK_OVERTAKEN", session=session)
 
 
 def _try(
@@ -171,50 +204,13 @@ def _try(
 ) -> tuple[Trial, list[FieldChoices]]:  # fmt: skip
     try:
         renewed = session.connection if session.is_renewal else None
-        with open_draft(_lenient(kind), config=config, secrets=secrets, issued=issued, like=renewed) as connector:
+        with open_draft(lenient(kind), config=config, secrets=secrets, issued=issued, like=renewed) as connector:
             trial = try_out(connector, asked_of(session, kind), lambda: None)
-            return trial, _offered(connector, trial) if trial.signed_in else []
+            return trial, offered(connector, trial) if trial.signed_in else []
     except LineshaftError as error:
         trial = Trial()
         trial.failed("reachable", error)
         return trial, []
-
-
-def _lenient(kind: type[Connector]) -> type[Connector]:
-    """The connector, to which a required setting that is chosen after the sign-in is not missing before it."""
-    config = tuple(replace(field, required=False) if field.choices_from else field for field in kind.config)
-    return kind if config == kind.config else type(kind.__name__, (kind,), {"config": config})
-
-
-def _offered(connector: Connector, trial: Trial) -> list[FieldChoices]:
-    """What the system lets choose. One that cannot tell is no reason to stop, unless the setting is needed."""
-    found = []
-    for field in connector.config:
-        if not field.choices_from:
-            continue
-        try:
-            with understood(connector):
-                told = getattr(connector, field.choices_from)()
-                options = [(value if field.kind == "integer" else str(value), str(label)) for value, label in told]
-        except LineshaftError as error:
-            if field.required:
-                trial.failed(f"choices_of_{field.name}", error)
-            continue
-        if len(options) > 1 or (options and field.required):
-            found.append(FieldChoices(field.name, field.title, field.help, options[:MAX_CHOICES]))
-    return found
-
-
-def _chosen_value(kind: type[Connector], choice: FieldChoices, given: Any, errors: list[FieldError]) -> dict[str, Any]:
-    """The offered value that was meant; pages send texts."""
-    required = any(field.name == choice.name and field.required for field in kind.config)
-    if given in (None, "") and not required:
-        return {choice.name: None}
-    meant = [value for value, _ in choice.options if str(value) == str(given)]
-    if not meant:
-        errors.append(FieldError(pointer("config", choice.name), "INVALID", f"Choose {choice.label} from the list."))
-        return {}
-    return {choice.name: meant[0]}
 
 
 def _judged_secrets(kind: type[Connector], secrets: Mapping[str, Any], errors: list[FieldError]) -> dict[str, str]:

@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class WebhooksConfig(AppConfig):
+    """Telling others, and being told."""
+
+    name = "webhooks"
