@@ -46,6 +46,8 @@ class Scope(models.TextChoices):
     OPERATIONS_READ = "operations:read", "See operations and their calls"
     OPERATIONS_WRITE = "operations:write", "Retry and resolve operations"
     EVENTS_READ = "events:read", "Read the event feed"
+    WEBHOOKS_READ = "webhooks:read", "See webhook endpoints and deliveries"
+    WEBHOOKS_WRITE = "webhooks:write", "Create and change webhook endpoints, send deliveries again"
     TOKENS_WRITE = "tokens:write", "Create, rotate and revoke tokens"
     AUDIT_READ = "audit:read", "Read and export the audit log"
     PASSTHROUGH_READ = "passthrough:read", "Raw calls to the systems that read"

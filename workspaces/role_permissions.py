@@ -17,7 +17,7 @@ from django_scopes import scopes_disabled
 from workspaces.choices import Role
 from workspaces.models import Membership
 
-ROOMS = frozenset({"workspaces", "connections", "syncs"})
+ROOMS = frozenset({"workspaces", "connections", "webhooks", "syncs"})
 _OF_OWNERS = frozenset({"workspaces.workspace", "workspaces.membership"})
 _OF_AUDITORS = frozenset({"workspaces.auditevent"})
 _OF_DEVELOPERS = frozenset({"workspaces.apitoken", "connections.systemsettings"})

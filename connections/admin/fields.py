@@ -20,7 +20,15 @@ from core.errors import ValidationFailedError
 from core.json import loads_strict
 from integrations.sdk.declarations import ConfigField
 
-__all__ = ["JsonObjectField", "PemField", "SecretPemWidget", "reference_field", "secret_field", "setting_field"]
+__all__ = [
+    "JsonObjectField",
+    "LinesField",
+    "PemField",
+    "SecretPemWidget",
+    "reference_field",
+    "secret_field",
+    "setting_field",
+]
 
 MAX_PEM = 200_000
 
@@ -82,6 +90,23 @@ class JsonObjectField(forms.Field):
             return bool(self.to_python(initial or "") != self.to_python(data))
         except forms.ValidationError:
             return True
+
+
+class LinesField(forms.CharField):
+    """A list of texts, one a line."""
+
+    def __init__(self, **options: Any) -> None:
+        attrs = {"rows": 3, "class": "lsh-code", "spellcheck": "false"}
+        super().__init__(required=False, widget=UnfoldAdminTextareaWidget(attrs=attrs), **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        return value if isinstance(value, list) else str(value or "").split()
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(self.to_python(initial or "") != self.to_python(data))
 
 
 def setting_field(setting: ConfigField) -> forms.Field:

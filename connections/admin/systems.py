@@ -17,7 +17,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from connections.admin.fields import JsonObjectField
+from connections.admin.fields import JsonObjectField, LinesField
 from connections.models import SystemSettings, SystemSettingsHistory
 from connections.services.systems import CLIENT_SECRET, has_client_secret, redirect_uri, update_system_settings
 from core.admin import TenantAdmin, badge
@@ -28,7 +28,7 @@ from workspaces.changes import Source
 from workspaces.choices import Environment
 
 KEY = ("workspace", "system", "environment")
-VALUES = ("enabled", "oauth_client_id", CLIENT_SECRET, "schedules")
+VALUES = ("enabled", "oauth_client_id", CLIENT_SECRET, "oauth_hosts", "schedules")
 
 
 class SystemSettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # Django cannot subscript it
@@ -59,6 +59,10 @@ class SystemSettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # Django c
     remove_secret = forms.BooleanField(
         label="Remove the client secret", required=False, widget=UnfoldBooleanSwitchWidget()
     )
+    oauth_hosts = LinesField(
+        label="OAuth hosts",
+        help_text="Where customers type the address of the sign-in: the hosts the client secret may be sent to, one a line.",
+    )
     schedules = JsonObjectField(
         help_text='For new connections, in seconds: {"purchase_order": {"interval_seconds": 300,'
         ' "full_interval_seconds": 86400, "enabled": true}}.'
@@ -74,7 +78,7 @@ class SystemSettingsForm(forms.ModelForm):  # type: ignore[type-arg]  # Django c
         if row._state.adding:
             del self.fields["remove_secret"]
             return
-        for name in ("enabled", "oauth_client_id", "schedules"):
+        for name in ("enabled", "oauth_client_id", "oauth_hosts", "schedules"):
             self.initial[name] = getattr(row, name)
         if has_client_secret(row):
             self.fields[CLIENT_SECRET].help_text = "Stored. Leave it empty to keep it."
@@ -128,7 +132,7 @@ class SystemSettingsAdmin(HistoryPages, TenantAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         remove = ["remove_secret"] if obj is not None and has_client_secret(obj) else []
         secret = [CLIENT_SECRET, *remove] if self.has_change_permission(request, obj) else []
-        return [*KEY, "enabled", "shown_redirect_uri", "oauth_client_id", *secret, "schedules"]
+        return [*KEY, "enabled", "shown_redirect_uri", "oauth_client_id", *secret, "oauth_hosts", "schedules"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("shown_redirect_uri", *(KEY if obj is not None else ()))

@@ -25,9 +25,13 @@ _EXAMPLE = {
     "oauth_client_id": "lineshaft-of-nordwerk",
     "has_oauth_client_secret": True,
     "oauth_redirect_uri": "https://lineshaft.example.com/link/oauth/callback",
+    "oauth_hosts": ["erp.nordwerk.example"],
     "schedules": {"purchase_order": {"interval_seconds": 300}},
     "updated_at": "2026-03-01T08:00:00Z",
 }
+
+
+SHOWN = ("system", "environment", "enabled", "oauth_client_id", "oauth_hosts", "schedules")
 
 
 class SystemSettingsSerializer(Plain):
@@ -39,6 +43,10 @@ class SystemSettingsSerializer(Plain):
     oauth_client_id = serializers.CharField(allow_blank=True, help_text="Of the app registered with its maker.")
     has_oauth_client_secret = serializers.BooleanField()
     oauth_redirect_uri = serializers.CharField(help_text="Register this address with the system's maker.")
+    oauth_hosts = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Where customers type the address of the sign-in: the hosts the client secret may be sent to.",
+    )
     schedules = serializers.DictField(
         help_text="For new connections: {entity: {interval_seconds, full_interval_seconds, enabled}}."
     )
@@ -51,6 +59,7 @@ class SystemSettingsChangeSerializer(StrictSerializer):
     enabled = serializers.BooleanField(required=False)
     oauth_client_id = serializers.CharField(required=False, allow_blank=True)
     oauth_client_secret = serializers.CharField(required=False, allow_null=True, write_only=True, trim_whitespace=False)
+    oauth_hosts = serializers.JSONField(required=False)
     schedules = serializers.JSONField(required=False)
 
 
@@ -112,7 +121,7 @@ def _known(slug: str) -> str:
 
 def _body(row: SystemSettings) -> dict[str, Any]:
     return {
-        **{name: getattr(row, name) for name in ("system", "environment", "enabled", "oauth_client_id", "schedules")},
+        **{name: getattr(row, name) for name in SHOWN},
         "has_oauth_client_secret": systems.has_client_secret(row),
         "oauth_redirect_uri": systems.redirect_uri(),
         "updated_at": row.updated_at,

@@ -18,7 +18,7 @@ CONNECTION_SETTINGS = (
     "workspace", "system", "environment", "name", "customer_reference", "metadata", "time_zone", "config",
     "ca_certificate", "client_certificate", "proxy", "page_size", "paused", "shared", "passthrough_shared",
 )  # fmt: skip
-SYSTEM_SETTINGS = ("workspace", "system", "environment", "enabled", "oauth_client_id", "schedules")
+SYSTEM_SETTINGS = ("workspace", "system", "environment", "enabled", "oauth_client_id", "oauth_hosts", "schedules")
 OVERRIDE_SETTINGS = ("workspace", "connection", "entity", "operation", "field", "reason", "created_by")
 
 

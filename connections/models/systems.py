@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from core.ids import new_id
@@ -22,6 +23,12 @@ class SystemSettings(models.Model):
     enabled = models.BooleanField(default=True, help_text="Whether customers may connect it.")
     oauth_client_id = models.CharField(
         max_length=300, blank=True, help_text="Of the app you registered with the system's maker."
+    )
+    oauth_hosts = ArrayField(
+        models.CharField(max_length=255),
+        default=list,
+        blank=True,
+        help_text="Where customers type the address of the sign-in: the hosts our client secret may be sent to.",
     )
     schedules = models.JSONField(
         default=dict,

@@ -191,7 +191,8 @@ class GrantTokens:
 
     def _client(self, *, fresh: bool = False) -> OAuthClient:
         at = self._connection
-        return oauth_client_of(at.workspace_id, at.system, at.environment, fresh=fresh)
+        config = self._settings.config
+        return oauth_client_of(at.workspace_id, at.system, at.environment, config=config, fresh=fresh)
 
     @contextmanager
     def _database(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,9 @@ from workspaces.models import Workspace
 from workspaces.secrets import seal
 
 CLIENT_SECRET = "oauth_client_secret"  # noqa: S105  the name of it
-CHANGEABLE = frozenset({"enabled", "oauth_client_id", CLIENT_SECRET, "schedules"})
+CHANGEABLE = frozenset({"enabled", "oauth_client_id", CLIENT_SECRET, "oauth_hosts", "schedules"})
+MAX_HOSTS = 100
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?)(:[0-9]{1,5})?")
 SCHEDULE_BOUNDS = {"interval_seconds": (60, 86_400), "full_interval_seconds": (300, 30 * 86_400)}
 MAX_CLIENT_ID, MAX_CLIENT_SECRET = 300, 20_000
 
@@ -78,7 +81,7 @@ def update_system_settings(
         key = {"workspace_id": workspace.pk, "system": system, "environment": environment}
         SystemSettings.objects.bulk_create([SystemSettings(**key)], ignore_conflicts=True)
         row: SystemSettings = SystemSettings.objects.select_for_update(no_key=True).get(**key)
-        for name in ("enabled", "oauth_client_id", "schedules"):
+        for name in ("enabled", "oauth_client_id", "oauth_hosts", "schedules"):
             if name in changes:
                 setattr(row, name, changes[name])
         row.save()
@@ -113,7 +116,18 @@ def _faults(kind: type[Connector], changes: Mapping[str, Any]) -> Iterator[Field
     secret = changes.get(CLIENT_SECRET) or ""
     if not isinstance(secret, str) or len(secret) > MAX_CLIENT_SECRET or "\x00" in secret:
         yield FieldError(pointer(CLIENT_SECRET), "INVALID", "It is too long or no text.")
+    yield from _faults_of_hosts(changes.get("oauth_hosts", []))
     yield from _faults_of_schedules(kind, changes.get("schedules", {}))
+
+
+def _faults_of_hosts(hosts: Any) -> Iterator[FieldError]:
+    if not isinstance(hosts, list) or len(hosts) > MAX_HOSTS:
+        yield FieldError("/oauth_hosts", "INVALID", f"It must be a list of at most {MAX_HOSTS} hosts.")
+        return
+    for index, host in enumerate(hosts):
+        if not isinstance(host, str) or not _HOST.fullmatch(host):
+            at = pointer("oauth_hosts", str(index))
+            yield FieldError(at, "INVALID", "Name a host in lower case, with its port if it is not the usual one.")
 
 
 def _faults_of_schedules(kind: type[Connector], schedules: Any) -> Iterator[FieldError]:

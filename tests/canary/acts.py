@@ -71,7 +71,7 @@ def connect_wrongly(stage: Stage) -> None:
 
 def connect_by_oauth(stage: Stage) -> None:
     """The OAuth client by API, then a customer through Link, to the token that the product gets."""
-    client = {"oauth_client_id": stage.oauth.client_id}
+    client: dict[str, object] = {"oauth_client_id": stage.oauth.client_id, "oauth_hosts": [stage.oauth.host]}
     client["oauth_client_secret"] = stage.scanner.add("OAuth client secret", stage.oauth.client_secret)
     assert stage.api.call("PATCH", "systems/oauth-erp/settings", json=client).status_code == 200
     redirect_uri = "https://product.example/linked"

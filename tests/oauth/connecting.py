@@ -52,7 +52,11 @@ def connect(server: OAuthServer, issued: Issued | None = None) -> Connection:
             workspace=connection.workspace,
             system=OAuthErp.slug,
             environment=connection.environment,
-            changes={"oauth_client_id": server.client_id, "oauth_client_secret": server.client_secret},
+            changes={
+                "oauth_client_id": server.client_id,
+                "oauth_client_secret": server.client_secret,
+                "oauth_hosts": [server.host],
+            },
             by="test",
         )
     keep(connection, issued or sign_in(server))

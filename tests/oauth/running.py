@@ -47,6 +47,11 @@ class OAuthServer:
 
     # --- what was asked ---------------------------------------------------------------------------------------------
 
+    @property
+    def host(self) -> str:
+        """Host and port, as a workspace names where its client secret may go."""
+        return self.base_url.removeprefix("http://")
+
     def attempts(self) -> list[dict[str, Any]]:
         """Every request for a token or a session, in order: grant_type ("session" for sign-ins), status, error."""
         found: list[dict[str, Any]] = self._control("journal")["exchanges"]

@@ -83,10 +83,11 @@ def test_endings_are_effective_at_the_next_request(tmp_path: Path) -> None:
     with override_settings(CONNECTORS=CONNECTORS):
         with transaction.atomic():
             world = build()
-        with web_server(tmp_path / "web.log") as web:
+        log = tmp_path / "web.log"
+        with web_server(log) as web:
             for name, ending in endings(world, web).items():
                 clear, path, act = ending
-                assert web.statuses(clear, path) == {200}, name
+                assert web.statuses(clear, path) == {200}, f"{name}: {log.read_text()[-3000:]}"
                 began = time.monotonic()
                 act()
                 statuses, seconds = web.statuses(clear, path), time.monotonic() - began

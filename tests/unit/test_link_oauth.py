@@ -42,7 +42,7 @@ def ready(workspace: Workspace, server: OAuthServer) -> tuple[LinkSession, str]:
     """A session in its browser, before the sign-in."""
     server.heal()
     server.set_redirect_uri(redirect_uri())
-    changes = {"oauth_client_id": server.client_id, CLIENT_SECRET: server.client_secret}
+    changes = {"oauth_client_id": server.client_id, CLIENT_SECRET: server.client_secret, "oauth_hosts": [server.host]}
     update_system_settings(workspace=workspace, system=SLUG, environment="live", changes=changes, by="me")
     return begun(workspace)
 
@@ -169,3 +169,18 @@ def test_oauth_when_no_client_is_registered_then_the_operator_is_named(workspace
 def test_start_oauth_when_the_browser_is_another_then_it_is_refused(ready, server):
     session, _ = ready
     refused("LINK_STATE_FOREIGN", linking.start_oauth, session, {"base_url": server.base_url}, "z" * 43)
+
+
+def test_the_client_secret_goes_to_no_host_that_the_workspace_did_not_name(
+    workspace: Workspace, server: OAuthServer, ready: tuple[LinkSession, str]
+) -> None:
+    """A customer types the address of the sign-in, and could name a host of their own."""
+    session, browser = ready
+    update_system_settings(
+        workspace=workspace, system=SLUG, environment="live", changes={"oauth_hosts": ["erp.example"]}, by="me"
+    )
+    server.forget_journal()
+    with pytest.raises(ConfigError) as caught:
+        linking.start_oauth(session, {"base_url": server.base_url}, browser)
+    assert caught.value.code == "OAUTH_HOST_NOT_ALLOWED" and server.host in caught.value.detail
+    assert not server.attempts()

@@ -20,6 +20,7 @@ from django_scopes import scope, scopes_disabled
 from connections.choices import ConnectionStatus, LinkStatus
 from connections.models import Connection, LinkSecret, LinkSession, UpstreamCall
 from connections.services import check_connection, delete_connection, disconnect_connection, linking, trying
+from connections.services.credentials import store_secrets, stored_names
 from connections.services.linking import FieldChoices, LinkError, testing
 from connections.services.passthrough import RawCall, pass_through
 from connections.services.systems import update_system_settings
@@ -304,7 +305,7 @@ def test_finish_when_its_code_is_late_then_no_other_is_given(workspace, erp_serv
 
 def test_oauth_answer_when_it_comes_again_then_the_page_leads_back_and_the_customer_is_on_record(workspace, settings):
     settings.CONNECTORS = [*settings.CONNECTORS, *BEHIND_OAUTH]
-    set_system(workspace, "oauth-erp", oauth_client_id="app", oauth_client_secret="s3cret")
+    set_system(workspace, "oauth-erp", oauth_client_id="app", oauth_client_secret="s3cret", oauth_hosts=["erp.example"])
     client, address = browsing(workspace, system="oauth-erp")
     leave = html.unescape(client.post(f"{address}/connect", {"base_url": "https://erp.example"}).content.decode())
     (state,) = re.findall(r"[?&]state=([\w-]+)", leave.split("data-forward")[0])
@@ -378,6 +379,13 @@ def test_finish_when_an_existing_one_is_renewed_then_raw_calls_that_nobody_asked
     assert first.passthrough_shared
     again, _ = finished(signed_in(workspace, erp_server, customer_reference="c"), renew=True)
     assert again.pk == first.pk and not again.passthrough_shared
+
+
+def test_renewal_leaves_no_secret_of_before(workspace, erp_server, inside):
+    connection = connect(erp_server, workspace=workspace, health=ConnectionStatus.NEEDS_REAUTH)
+    store_secrets(connection, {"of_an_older_version": "canary", "tls_client_key": "the operator's"})
+    finished(signed_in(workspace, erp_server, system="", connection=connection))
+    assert stored_names(connection) == {"api_key", "tls_client_key"}
 
 
 def test_disconnected_connection_whose_key_is_gone_is_not_renewed_by_link(workspace, erp_server, inside):

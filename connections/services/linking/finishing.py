@@ -205,7 +205,7 @@ def _renew(locked: LinkSession, connection: Connection, agreed: _Agreed) -> Conn
     connection.save(update_fields=["config", "shared", "passthrough_shared", "updated_at"])
     gone = stored_names(connection) - {TLS_CLIENT_KEY}
     store_secrets(connection, {**dict.fromkeys(gone), **agreed.secrets})
-    tell_audit("renewed", connection, link_session=shown_id(locked))
+    tell_audit("renewed", connection, link_id=shown_id(locked))
     return connection
 
 

@@ -33,7 +33,7 @@ _ERROR_CODE = re.compile(r"[a-z_]{1,60}")
 def start_oauth(session: LinkSession, config: Mapping[str, Any], browser: str) -> str:
     """Keep the settings and answer the address at which the customer signs in and agrees.
 
-    Errors: ValidationFailedError with a pointer per value, LinkError, ConfigError OAUTH_CLIENT_MISSING.
+    Errors: ValidationFailedError with a pointer per value, LinkError, ConfigError OAUTH_CLIENT_MISSING or OAUTH_HOST_NOT_ALLOWED.
     """
     if not fits("browser", browser, session.browser_digest):
         raise _foreign(None)
@@ -42,7 +42,7 @@ def start_oauth(session: LinkSession, config: Mapping[str, Any], browser: str) -
     errors: list[FieldError] = []
     cleaned = judged_config(session, kind, config, errors)
     check_values(errors)
-    client = _client(session, kind)
+    client = _client(session, kind, cleaned)
     state, verifier = new_value(), new_value()
     address = authorization_url(auth, _with_defaults(kind, cleaned), client, state=state, verifier=verifier)
     begin_attempt(session, cleaned, state_digest=digest("state", state), **{VERIFIER: verifier})
@@ -91,7 +91,7 @@ def _exchanged(session: LinkSession, code: str, verifier: str) -> Outcome:
     kind = chosen(session)
     config = dict(session.config)
     try:
-        client = _client(session, kind)
+        client = _client(session, kind, config)
         with place(session):
             issued = _exchange(session, kind, client, code, verifier)
     except LinkError:
@@ -140,9 +140,10 @@ def _auth_of(session: LinkSession, kind: type[Connector]) -> OAuth2Code:
     return auth
 
 
-def _client(session: LinkSession, kind: type[Connector]) -> OAuthClient:
+def _client(session: LinkSession, kind: type[Connector], config: Mapping[str, Any]) -> OAuthClient:
     with scope(workspace=session.workspace_id):
-        return oauth_client_of(session.workspace_id, kind.slug, session.environment)
+        whole = _with_defaults(kind, config)
+        return oauth_client_of(session.workspace_id, kind.slug, session.environment, config=whole)
 
 
 def _with_defaults(kind: type[Connector], config: Mapping[str, Any]) -> dict[str, Any]:
