@@ -61,10 +61,11 @@ schema: setup ## Renew docs/openapi.json
 	@$(call write_schema,$(SCHEMA))
 
 .PHONY: bench
-bench: setup ## Measure speed beside a plain script and plain Django; RECORDS=100000; SUITE=operations: writes meanwhile
-	@RECORDS=$(RECORDS) $(if $(SUITE),$(or $(BENCH_$(SUITE)),$(error There is no benchmark $(SUITE): leave SUITE out, or operations)),$(BIN)/python -m benchmarks.run)
+bench: setup ## Measure speed beside a plain script and plain Django; RECORDS=100000; SUITE=operations: writes meanwhile; SUITE=webhooks: deliveries
+	@RECORDS=$(RECORDS) $(if $(SUITE),$(or $(BENCH_$(SUITE)),$(error There is no benchmark $(SUITE): leave SUITE out, or operations, or webhooks)),$(BIN)/python -m benchmarks.run)
 
 BENCH_operations = $(BIN)/python -m benchmarks.operations
+BENCH_webhooks = $(BIN)/python -m benchmarks.webhooks
 
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 .PHONY: lock

@@ -52,7 +52,7 @@ app.conf.update(
     accept_content=["json"],
     timezone="UTC",
 )
-app.autodiscover_tasks(["syncs"])
+app.autodiscover_tasks(["connections", "webhooks", "syncs"])
 
 
 @setup_logging.connect

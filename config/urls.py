@@ -7,10 +7,12 @@ from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from core import health
+from webhooks.inbound_views import InboundHooks
 
 API = [
     path("", include("workspaces.urls")),
     path("", include("connections.urls")),
+    path("", include("webhooks.urls")),
     path("", include("syncs.urls")),
     path("", include("console.urls")),
 ]
@@ -19,6 +21,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
     path("admin/", admin.site.urls),
     path("link/", include("console.link.urls")),
+    path("hooks/<str:connection_id>/<str:secret>", InboundHooks.as_view(), name="inbound-hooks"),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
     path("healthz/worker", health.worker, name="healthz-worker"),

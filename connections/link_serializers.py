@@ -8,10 +8,10 @@ from rest_framework import serializers
 
 from connections.choices import LinkStatus
 from connections.models import Connection, LinkSession
-from connections.serializers import ConnectionSerializer, Plain
+from connections.serializers import ConnectionSerializer
 from connections.services import linking
 from core import ids
-from core.serializers import StrictSerializer
+from core.serializers import Plain, StrictSerializer
 from workspaces.choices import Environment, Scope
 from workspaces.serializers import TokenSerializer
 

@@ -24,6 +24,10 @@ class ConnectionQuerySet(models.QuerySet[Any]):
             Q(circuit_open_until=None) | Q(circuit_open_until__lte=Now()), paused=False, health__in=MAY_SYNC
         )
 
+    def to_be_polled(self) -> ConnectionQuerySet:
+        """Those whose health is asked for: neither paused, nor purged, nor waiting for a person."""
+        return self.filter(paused=False, health__in=MAY_SYNC, purge_requested_at=None)
+
     def sharing(self, entity: Any) -> ConnectionQuerySet:
         """Those whose customer shares the entity: a name, or an expression such as OuterRef("entity")."""
         named = entity if hasattr(entity, "resolve_expression") else Value(entity)

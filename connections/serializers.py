@@ -15,13 +15,11 @@ from connections.services.setting_values import MAX_SECRET
 from core import ids
 from core.errors import Category, WhoMustAct
 from core.secret_stores.references import MAX_REFERENCE
-from core.serializers import StrictSerializer
+from core.serializers import Plain, StrictSerializer
 from integrations.sdk.connector import Connector
 from integrations.sdk.declarations import ConfigField
 from workspaces.choices import Environment
 from workspaces.serializers import CreateTokenSerializer
-
-Plain = serializers.Serializer[Any]
 
 
 class SettingSerializer(Plain):
@@ -161,6 +159,8 @@ class HealthSerializer(Plain):
     system_version = serializers.CharField(allow_blank=True)
     failures_in_row = serializers.IntegerField(help_text="Transient failures since the last good call")
     circuit_open_until = serializers.DateTimeField(allow_null=True, help_text="No calls before then, but one probe")
+    offline_since = serializers.DateTimeField(allow_null=True, help_text="Null while it is not offline")
+    next_poll_at = serializers.DateTimeField(allow_null=True, help_text="When it is asked whether it answers, at the latest")
     error = ErrorSerializer(allow_null=True)
 
 

@@ -13,6 +13,9 @@ from core.api_errors import BadRequestError
 from core.errors import FieldError
 from core.json import pointer
 
+Plain = serializers.Serializer[Any]
+"""A serializer of an answer, for the API's description."""
+
 
 class StrictSerializer(serializers.Serializer[Any]):
     """A serializer of a request body: unknown fields, at any depth it declares, are 400 UNKNOWN_FIELD.

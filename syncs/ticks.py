@@ -14,12 +14,17 @@ from connections.choices import ConnectionStatus
 from connections.models import Connection
 from core import hints
 from core.leases import take_due_for_hint
+from core.seldom import Seldom
 from integrations.registry import catalogue
 from syncs.choices import Mode, Trigger
 from syncs.engine.outcomes import TASK, now
 from syncs.models import Operation, Sync, SyncRun
 from syncs.operations.outcomes import QUEUE as OPERATION_QUEUE
 from syncs.operations.outcomes import TASK as OPERATION_TASK
+from syncs.services.heeding import heed_hooks
+from syncs.services.issue_mail import mail_issues
+from syncs.services.issue_rules import RULES
+from syncs.services.issues import evaluate, forget_old_issues
 from syncs.services.orders import ensure_syncs
 from syncs.services.purging import purge_deleted
 from syncs.services.runs import fitting_mode, start_run
@@ -98,6 +103,11 @@ def resume_after_recovery() -> int:
         return resumed + int(cursor.rowcount)
 
 
+def heed_inbound_hooks() -> int:
+    """What systems told by hooks is worked off: the syncs of the entities they name are due."""
+    return heed_hooks()
+
+
 def dispatch_due_syncs() -> int:
     """One run for each due sync of a connection that may sync. One active run a sync is the database's rule."""
     started = 0
@@ -111,9 +121,9 @@ def dispatch_due_syncs() -> int:
         )
         at = now()
         for sync in due:
-            wanted = sync.requested_mode or (
-                Mode.FULL if sync.next_full_at and sync.next_full_at <= at else Mode.INCREMENTAL
-            )
+            wanted = sync.requested_mode or Mode.INCREMENTAL
+            if wanted == Mode.INCREMENTAL and sync.next_full_at and sync.next_full_at <= at:
+                wanted = Mode.FULL  # also when hooks ask for run after run
             try:
                 with transaction.atomic():
                     start_run(sync, fitting_mode(sync, wanted), trigger=Trigger.SCHEDULE)
@@ -137,6 +147,34 @@ def hint_due_operations() -> int:
     for operation_id in take_due_for_hint(Operation, BATCH):
         told += hints.publish(OPERATION_TASK, operation_id, queue=OPERATION_QUEUE)
     return told
+
+
+# Each process looks at a rule this often at the most; several of them do no harm.
+_looked = {rule.kind: Seldom(seconds=rule.seconds) for rule in RULES}
+_mailed = Seldom(seconds=10)
+
+
+def watch_issues() -> int:
+    """Open issues for what is wrong, resolve those that are over."""
+    changed = 0
+    for rule in RULES:
+        if _looked[rule.kind].is_due(rule.kind):
+            changed += evaluate(rule)
+            _looked[rule.kind].told(rule.kind)
+    return changed
+
+
+def mail_about_issues() -> int:
+    """Tell members who asked for it."""
+    if not _mailed.is_due("mail"):
+        return 0
+    _mailed.told("mail")
+    return mail_issues()
+
+
+def forget_resolved_issues() -> int:
+    """Issues that have been over for 90 days."""
+    return forget_old_issues()
 
 
 def purge_deleted_connections() -> int:

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from integrations.entities import ENTITIES
-from syncs.api import operations, runs, status, syncs
+from syncs.api import issues, operations, runs, status, syncs
 from syncs.api.capabilities import capabilities_view, meta_view
 from syncs.api.schema import list_view, one_view
 from syncs.api.write_docs import action_view, bulk_view, refresh_view
@@ -22,6 +22,9 @@ urlpatterns = [
     path("sync-runs/<str:run_id>/suspects", runs.Suspects.as_view()),
     path("sync-runs/<str:run_id>/cancel", runs.CancelRun.as_view()),
     path("sync-runs/<str:run_id>/review", runs.ReviewRun.as_view()),
+    path("issues", issues.Issues.as_view()),
+    path("issues/<str:issue_id>", issues.OneIssue.as_view()),
+    path("issues/<str:issue_id>/acknowledge", issues.AcknowledgeIssue.as_view()),
     path("operations", operations.Operations.as_view()),
     path("operations/<str:operation_id>", operations.OneOperation.as_view()),
     path("operations/<str:operation_id>/retry", operations.RetryOperation.as_view()),

@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import Client
 from django_scopes import scope, scopes_disabled
 
+from tests.clients import browser_of, fresh_client
 from workspaces import events
 from workspaces.choices import EventType, Scope
 from workspaces.models import ApiToken, Membership, Workspace
@@ -44,14 +45,12 @@ def make_token(workspace: Workspace, *, scopes: Any = tuple(Scope.values), **fac
 def api(clear: str | None) -> Client:
     """A client that sends this token."""
     headers = {"Authorization": f"Bearer {clear}"} if clear else {}
-    return Client(headers=headers, raise_request_exception=False)
+    return fresh_client(headers=headers)
 
 
 def signed_in(user: Any) -> Client:
     """A browser in which the person is signed in."""
-    client = Client()
-    client.force_login(user)
-    return client
+    return browser_of(user, raise_request_exception=True)
 
 
 def emit_now(

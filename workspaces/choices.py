@@ -39,6 +39,7 @@ class Scope(models.TextChoices):
     SYSTEMS_WRITE = "systems:write", "Change the settings of systems, such as OAuth clients"
     CONNECTIONS_READ = "connections:read", "See connections, their health and mappings"
     CONNECTIONS_WRITE = "connections:write", "Create and change connections and mappings"
+    CAPABILITIES_WRITE = "capabilities:write", "Forbid writes for a connection, and allow them again"
     SYNCS_READ = "syncs:read", "See sync status, runs and errors"
     SYNCS_WRITE = "syncs:write", "Trigger, pause, cancel and review syncs"
     RECORDS_READ = "records:read", "Read unified records"

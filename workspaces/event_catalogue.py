@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core import ids
 from workspaces.choices import EventType
 
 Schema = dict[str, Any]
@@ -80,10 +79,14 @@ _OPERATION: Mapping[str, Schema] = {
     "kind": _text("create, update, delete or action"),
     "action": _text("Name of the action", nullable=True),
     "record": _text("Id of the record, when it has one", nullable=True),
-    "not_applied": {"type": "array", "items": {"type": "string"}, "description": "Pointers of fields that were dropped"},
+    "not_applied": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Pointers of fields that were dropped",
+    },
     "error": _ERROR,
 }
-_OPERATION_SAMPLE = {
+_OPERATION_SAMPLE: dict[str, Any] = {
     "operation": "op_01935000000070008000000000000007",
     "entity": "purchase_order",
     "kind": "update",
@@ -113,7 +116,6 @@ _ISSUE_SAMPLE = {
 _ENDPOINT, _DELIVERY = _id("whe", "webhook endpoint"), _id("whd", "delivery")
 _ENDPOINT_ID = "whe_0193500000007000800000000000000b"
 _REFUSED = {**_FAILURE, "code": "VALIDATION_FAILED", "category": "validation", "who_must_act": "developer"}
-_BURIED = "records the source does not list any more are gone at the source"
 
 
 def _connection(when: str, status: str, **more: tuple[Schema, Any]) -> EventFacts:
@@ -188,7 +190,7 @@ CATALOGUE: Mapping[EventType, EventFacts] = {
 def sample_event(type: EventType, **frame: Any) -> dict[str, Any]:
     """An event of this type as readers get it. `frame` replaces what stands beside `data`, or `data` itself."""
     facts = CATALOGUE[type]
-    run = facts.sample.get("run") or (ids.show("run", None) if facts.reason is None else None)
+    origin = facts.sample.get("operation") or (_RUN_SAMPLE["run"] if facts.reason else None)
     return {
         "id": "evt_0193500000007000800000000000000a",
         "type": type.value,
@@ -197,7 +199,19 @@ def sample_event(type: EventType, **frame: Any) -> dict[str, Any]:
         "connection": "con_01935000000070008000000000000002" if facts.about_connection else None,
         "position": 4711,
         "reason": facts.reason,
-        "origin_run": run,
+        "origin_run": origin,
         "data": dict(facts.sample),
         **frame,
     }
+
+
+def markdown_table() -> str:
+    """The table of types in docs/guides/events.md."""
+    rows = [_row(type, facts) for type, facts in CATALOGUE.items()]
+    return "\n".join(["| Type | Told when | `data` |", "|---|---|---|", *rows]) + "\n"
+
+
+def _row(type: EventType, facts: EventFacts) -> str:
+    names = ", ".join(f"`{name}`" for name in facts.data) or "empty"
+    more = f" ([more]({facts.more}))" if facts.more else ""
+    return f"| `{type.value}` | {facts.when}{more} | {names} |"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,7 @@ KEPT_FOR = timedelta(days=30)
 # What one page may look through to find what a filter lets pass, so that no page is slow.
 SCANNED_POSITIONS = 10_000
 FORGOTTEN_AT_ONCE = 5_000
+LOOK_EVERY_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,7 @@ def read_feed(
     given out.
     """
     feed = {"workspace_id": workspace_id, "environment": environment}
-    # All positions up to this one are committed: the feed's row stays locked from numbering to commit.
-    end = Feed.objects.filter(**feed).values_list("position", flat=True).first() or 0
+    end = _end(feed)
     if after is not None and after > end:
         raise wrong_parameter("after", f"is beyond the end of this feed, which is {end}")
     start = _before_oldest(feed, end) if after is None else after
@@ -60,6 +61,29 @@ def read_feed(
     return FeedPage([body for _, body in found], next_after, next_after < end)
 
 
+def await_feed(
+    page: FeedPage,
+    *,
+    seconds: float,
+    pause: Callable[[float], object],
+    workspace_id: UUID,
+    environment: str,
+    **asked: Any,
+) -> FeedPage:
+    """The page after an empty one, as soon as it shows something; after so many seconds an empty one.
+
+    `asked` as of `read_feed`. Only the feed's position is looked at meanwhile, with no transaction open; `pause` sleeps
+    between two looks.
+    """
+    feed: dict[str, Any] = {"workspace_id": workspace_id, "environment": environment}
+    deadline = time.monotonic() + seconds
+    while not page.bodies and not page.has_more and (left := deadline - time.monotonic()) > 0:
+        pause(min(LOOK_EVERY_SECONDS, left))
+        if _end(feed) > page.next_after:
+            page = read_feed(after=page.next_after, **feed, **asked)
+    return page
+
+
 def forget_old_events(*, limit: int = FORGOTTEN_AT_ONCE) -> int:
     """Delete events older than 30 days, each feed from its start, so that what is kept has no holes.
 
@@ -68,6 +92,11 @@ def forget_old_events(*, limit: int = FORGOTTEN_AT_ONCE) -> int:
     old = Event.objects.filter(created_at__lt=Now() - KEPT_FOR).order_by("created_at")
     feeds = set(old.values_list("workspace_id", "environment")[:limit])
     return sum(_forget(workspace_id, environment, limit) for workspace_id, environment in feeds)
+
+
+def _end(feed: dict[str, Any]) -> int:
+    """The last position. All up to it are committed: the feed's row stays locked from numbering to commit."""
+    return Feed.objects.filter(**feed).values_list("position", flat=True).first() or 0
 
 
 def _matching(feed: dict[str, Any], start: int, upper: int, types: Collection[str], connection_id: UUID | None) -> Any:

@@ -36,7 +36,7 @@ class MemberForm(forms.ModelForm):  # type: ignore[type-arg]  # Django cannot su
 
     class Meta:
         model = Membership
-        fields = ("user", "role")
+        fields = ("user", "role", "tells_by_mail")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

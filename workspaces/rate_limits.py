@@ -66,6 +66,11 @@ def take_request(token: ApiToken, connection: str | None) -> list[Quota]:
     return _counted([limit for limit in limits if limit.limit])
 
 
+def take_named(name: str, key: str, limit: int) -> Quota | None:
+    """Count one request against a limit of another kind, e.g. of messages at one address. None where there is no limit."""
+    return next(iter(_counted([_Limit(name, key, limit)])), None) if limit else None
+
+
 def headers_of(quotas: Sequence[Quota]) -> dict[str, str]:
     """`RateLimit-Policy` and `RateLimit` as the IETF draft "RateLimit header fields for HTTP" (10) writes them."""
     if not quotas:

@@ -186,9 +186,19 @@ EGRESS_ALLOWED_NETWORKS = ENVIRONMENT.EGRESS_ALLOWED_NETWORKS
 
 TOKEN_MAX_AGE_DAYS = ENVIRONMENT.TOKEN_MAX_AGE_DAYS
 
+# Mail to members, about issues
+EMAIL_HOST = ENVIRONMENT.EMAIL_HOST
+EMAIL_PORT = ENVIRONMENT.EMAIL_PORT
+EMAIL_HOST_USER = ENVIRONMENT.EMAIL_USER
+EMAIL_HOST_PASSWORD = ENVIRONMENT.EMAIL_PASSWORD.get_secret_value() if ENVIRONMENT.EMAIL_PASSWORD else ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = ENVIRONMENT.EMAIL_TLS == "starttls", ENVIRONMENT.EMAIL_TLS == "tls"
+EMAIL_TIMEOUT = 15
+DEFAULT_FROM_EMAIL = ENVIRONMENT.EMAIL_FROM
+
 # What callers may ask of the API, in requests a minute
 RATE_LIMIT_TOKEN = ENVIRONMENT.RATE_LIMIT_TOKEN
 RATE_LIMIT_CONNECTION = ENVIRONMENT.RATE_LIMIT_CONNECTION
+RATE_LIMIT_HOOKS = ENVIRONMENT.RATE_LIMIT_HOOKS
 
 # Work
 SYNC_LEASE_MARGIN_SECONDS = ENVIRONMENT.SYNC_LEASE_MARGIN_SECONDS
@@ -198,21 +208,33 @@ UPSTREAM_CALL_DAYS = ENVIRONMENT.UPSTREAM_CALL_DAYS
 OPERATION_SEND_SECONDS = ENVIRONMENT.OPERATION_SEND_SECONDS
 OPERATION_JOB_SECONDS = ENVIRONMENT.OPERATION_JOB_SECONDS
 OPERATION_LOOKUP_SECONDS = ENVIRONMENT.OPERATION_LOOKUP_SECONDS
+HEALTH_POLL_SECONDS: float = ENVIRONMENT.HEALTH_POLL_SECONDS
 # Connectors that may be chosen; tests and benchmarks add their own. The registry alone imports them, by name.
 CONNECTORS = ["integrations.connectors.tryton.Tryton", "integrations.connectors.maintainx.MaintainX"]
+# Makes the full payloads of webhooks: a function in a room above theirs that turns an event into JSON texts.
+WEBHOOK_RENDERER = "syncs.webhook_payloads.render"
 # What `manage.py tick` runs: dotted paths of functions without arguments that return how many rows they moved.
 TICKS = [
     "syncs.ticks.stop_disconnected_work",
     "syncs.ticks.make_missing_syncs",
     "syncs.ticks.notice_mapping_changes",
     "syncs.ticks.resume_after_recovery",
+    "syncs.ticks.heed_inbound_hooks",
     "syncs.ticks.dispatch_due_syncs",
     "syncs.ticks.hint_due_runs",
     "syncs.ticks.hint_due_operations",
+    "webhooks.ticks.fan_out",
+    "webhooks.ticks.hint_due_deliveries",
+    "syncs.ticks.watch_issues",
+    "syncs.ticks.mail_about_issues",
+    "syncs.ticks.forget_resolved_issues",
     "syncs.ticks.forget_old_rows",
+    "webhooks.ticks.forget_old_rows",
     "syncs.ticks.purge_deleted_connections",
+    "connections.ticks.hint_due_polls",
     "connections.services.forget_old_calls",
     "connections.services.linking.forget_stale_links",
+    "webhooks.inbound_ticks.forget_inbound_hooks",
 ]
 
 REST_FRAMEWORK = {
@@ -252,8 +274,17 @@ SPECTACULAR_SETTINGS = {
         "LinkStatusEnum": "connections.choices.LinkStatus",
         "AuditOutcomeEnum": "workspaces.choices.AuditOutcome",
         "ActorKindEnum": "workspaces.choices.ActorKind",
+        "TypeEnum": "workspaces.choices.EventType",
+        "TestTypeEnum": "webhooks.serializers.TEST_TYPES",
+        "EndpointStatusEnum": "webhooks.choices.EndpointStatus",
+        "DeliveryStatusEnum": "webhooks.choices.DeliveryStatus",
+        "PayloadEnum": "webhooks.choices.Payload",
     },
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "syncs.api.schema.add_entity_schemas"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "syncs.api.schema.add_entity_schemas",
+        "webhooks.api.schema.add_webhooks",
+    ],
 }
 
 # Safe by default

@@ -157,12 +157,44 @@ class Environment(BaseSettings):
         description="Requests a minute about one connection, of all tokens together; 0 is no limit",
         examples=["`600`"],
     )
+    RATE_LIMIT_HOOKS: int = Field(
+        3000,
+        ge=0,
+        le=10_000_000,
+        description="Messages a minute that a system may send to one hook address; 0 is no limit",
+        examples=["`600`"],
+    )
     UPSTREAM_CALL_DAYS: int = Field(
         14,
         ge=1,
         le=365,
         description="How long calls of failed runs, of operations and by passthrough can be looked at, in days",
         examples=["`30`"],
+    )
+    HEALTH_POLL_SECONDS: int = Field(
+        300,
+        ge=10,
+        le=86_400,
+        description="A system that no good call was made to for so long is asked whether it answers, in seconds",
+        examples=["`120`"],
+    )
+    EMAIL_HOST: str = Field(
+        "",
+        description="Server that takes mail (SMTP); empty: nobody is told of issues by mail",
+        examples=["`smtp.example.com`"],
+    )
+    EMAIL_PORT: int = Field(587, ge=1, le=65_535, description="Its port", examples=["`465`"])
+    EMAIL_USER: str = Field("", description="User name there; empty: no sign-in", examples=["`lineshaft`"])
+    EMAIL_PASSWORD: SecretStr | None = Field(None, description="Password there", examples=["the mail server's"])
+    EMAIL_TLS: Literal["starttls", "tls", "none"] = Field(
+        "starttls",
+        description="starttls begins in clear and changes over, tls is encrypted from the start (port 465), none never is",
+        examples=["`tls`"],
+    )
+    EMAIL_FROM: str = Field(
+        "lineshaft@localhost",
+        description="Sender of mail",
+        examples=["`Lineshaft <lineshaft@example.com>`"],
     )
     REDIS_PREFIX: str = Field(
         "",

@@ -58,6 +58,9 @@ UNFOLD: dict[str, Any] = {
                     _entry("Quarantine", "report", "syncs_quarantinedrecord_changelist"),
                     _entry("Calls", "swap_calls", "connections_upstreamcall_changelist"),
                     _entry("Events", "rss_feed", "workspaces_event_changelist"),
+                    _entry("Webhooks", "webhook", "webhooks_webhookendpoint_changelist"),
+                    _entry("Deliveries", "outbox", "webhooks_delivery_changelist"),
+                    _entry("Inbound", "move_to_inbox", "webhooks_inboundhook_changelist"),
                 ],
             },
             {

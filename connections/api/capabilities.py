@@ -43,7 +43,7 @@ class ConnectionCapabilities(ApiView):
 class CapabilityOverrides(ApiView):
     """What an administrator forbids for a connection."""
 
-    scopes = {"GET": Scope.CONNECTIONS_READ, "PUT": Scope.CONNECTIONS_WRITE}
+    scopes = {"GET": Scope.CONNECTIONS_READ, "PUT": Scope.CAPABILITIES_WRITE}
 
     @extend_schema(
         operation_id="listCapabilityOverrides",

@@ -166,6 +166,8 @@ HEALTH: dict[str, Any] = {
     "system_version": "8.2",
     "failures_in_row": 6,
     "circuit_open_until": "2026-03-02T09:30:00Z",
+    "offline_since": "2026-03-02T09:20:00Z",
+    "next_poll_at": "2026-03-02T09:31:00Z",
     "error": {
         **ERROR,
         "code": "CONNECTION_REFUSED",

@@ -10,10 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connections.models import SystemSettings
-from connections.serializers import Plain
 from connections.services import systems
 from core.api_errors import ForbiddenError, NotFoundHereError
-from core.serializers import StrictSerializer
+from core.serializers import Plain, StrictSerializer
 from integrations.registry import catalogue
 from workspaces.choices import Environment, Scope
 from workspaces.views import ApiView

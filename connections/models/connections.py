@@ -6,9 +6,10 @@ from zoneinfo import available_timezones
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
-from connections.choices import Access, ConnectionStatus
+from connections.choices import MAY_SYNC, Access, ConnectionStatus
 from connections.querysets import ConnectionQuerySet
 from core.ids import new_id
 from core.scoping import scoped
@@ -71,6 +72,8 @@ class Connection(models.Model):
         default=0, db_default=0, editable=False, help_text="Good calls since the last failure, while it is offline."
     )
 
+    offline_since = models.DateTimeField(null=True, blank=True, editable=False, help_text="When it went offline.")
+
     probed = models.JSONField(
         null=True,
         blank=True,
@@ -103,7 +106,14 @@ class Connection(models.Model):
 
     class Meta:
         ordering = ["name", "id"]
-        indexes = [models.Index(fields=["workspace", "environment", "name"], name="connection_by_name")]
+        indexes = [
+            models.Index(fields=["workspace", "environment", "name"], name="connection_by_name"),
+            models.Index(
+                fields=["next_poll_at"],
+                condition=Q(health__in=MAY_SYNC, paused=False, purge_requested_at=None),
+                name="connection_by_next_poll",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

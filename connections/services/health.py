@@ -1,19 +1,25 @@
-"""What calls tell about a connection: the circuit, offline and back, and when the customer must sign in again.
+"""What calls and polls tell about a connection: offline and back, the circuit, and when the customer must sign in again.
 
-Everything here is one short transaction that locks the connection's row, with its events in it. Times are the
-database's clock. The states:
+The one place that judges. Everything here is one short transaction that locks the connection's row, with its events in
+it. Times are the database's clock. The states:
 
-- closed: calls go out. Each transient failure counts one up, each success resets.
-- open, from the 5th failure in a row: no calls until `circuit_open_until`; offline, one event.
-- half-open, after that time: exactly one probe goes out. It closes the circuit or opens it again, for twice as long.
+- well: each transient failure counts one up, each good call resets the count. Failures and good calls in turn are nothing.
+- offline, from the 3rd failure in a row: one event. Calls still go out, and the poller asks again soon.
+- offline with an open circuit, from the 5th: no calls until `circuit_open_until`. Then half-open: exactly one probe goes
+  out. If it fails the circuit opens again, for twice as long, up to 15 minutes; if it is answered the circuit closes.
+- back, with the 2nd good call in a row: one event.
+
+`next_poll_at` is moved here too, so that the poller asks only what nothing else was heard of: see `polling`.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+import random
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
 from django.db.models.functions import Now
@@ -26,42 +32,46 @@ from core.errors import Category, LineshaftError
 from workspaces.choices import EventType
 from workspaces.events import emit
 
+FAILURES_TO_OFFLINE, GOOD_TO_ONLINE = 3, 2
 FAILURES_THAT_OPEN = 5
-FIRST_OPEN_SECONDS, LONGEST_OPEN_SECONDS = 60, 3600
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 60.0, 900.0
 PROBE_SECONDS = 60
 _REAUTH = ConnectionStatus.NEEDS_REAUTH
 
-_TROUBLED = """SELECT 1 FROM connections_connection WHERE id = %s AND workspace_id = %s
+# A good call moves the next poll away, but not each one: a tenth of the interval may pass between two of these writes.
+# A row that somebody holds is left alone; the next good call finds it free.
+_HEARD = """WITH heard AS (
+    UPDATE connections_connection SET next_poll_at = clock_timestamp() + %(poll)s * (1.1 + 0.1 * random())
+    WHERE id = (SELECT id FROM connections_connection
+        WHERE id = %(id)s AND workspace_id = %(workspace)s AND health = 'active' AND (next_poll_at IS NULL
+            OR next_poll_at NOT BETWEEN clock_timestamp() + %(poll)s AND clock_timestamp() + %(poll)s * 1.3)
+        FOR NO KEY UPDATE SKIP LOCKED))
+SELECT 1 FROM connections_connection WHERE id = %(id)s AND workspace_id = %(workspace)s
   AND (failures_in_row > 0 OR circuit_open_until IS NOT NULL OR health = 'offline' OR error IS NOT NULL)"""
 _PROBE = """UPDATE connections_connection SET probing = true,
     circuit_open_until = clock_timestamp() + %s * interval '1 second'
 WHERE id = %s AND workspace_id = %s AND circuit_open_until <= clock_timestamp()"""
-_OPEN = """UPDATE connections_connection SET circuit_open_until = clock_timestamp() + %s * interval '1 second'
-WHERE id = %s AND workspace_id = %s"""
 _IS_OPEN = "SELECT circuit_open_until > clock_timestamp() FROM connections_connection WHERE id = %s"
 
 
 def record_success(connection_id: UUID, workspace_id: UUID) -> None:
-    """A call was answered well: close the circuit, forget the failures, be active again (event `connection.online`).
+    """A call was answered well: close the circuit, forget the failures, and after two such calls in a row be active again
+    (event `connection.online`).
 
-    One indexed read when nothing was wrong. What waits for a person (needs_reauth, disconnected, pending) stays so.
+    One statement when nothing was wrong. What waits for a person (needs_reauth, disconnected, pending) stays so.
     """
+    values = {"id": connection_id, "workspace": workspace_id, "poll": timedelta(seconds=settings.HEALTH_POLL_SECONDS)}
     with database.cursor() as cursor:
-        cursor.execute(_TROUBLED, [connection_id, workspace_id])
+        cursor.execute(_HEARD, values)
         if cursor.fetchone() is None:
             return
     with scope(workspace=workspace_id), transaction.atomic():
         connection = _lock(connection_id)
         if connection is None or connection.health not in MAY_SYNC:
             return
-        was = connection.health
-        close_circuit(connection)
-        connection.health, connection.error = ConnectionStatus.ACTIVE, None
-        if was == ConnectionStatus.OFFLINE:
-            connection.online_since = Now()
-        connection.save(update_fields=["health", "error", "online_since", *CIRCUIT_FIELDS, "updated_at"])
-        if was == ConnectionStatus.OFFLINE:
-            tell(connection, EventType.ONLINE, previous=was)
+        if _count_good(connection):
+            connection.error = None
+        connection.save(update_fields=["error", *HEALTH_FIELDS])
 
 
 def record_trouble(
@@ -85,7 +95,11 @@ def record_trouble(
         connection.error = error_json(error)
         if error.category is Category.TRANSIENT:
             _count_failure(connection)
-        connection.save(update_fields=["health", "error", "failures_in_row", "probing", "updated_at"])
+        elif connection.health == ConnectionStatus.OFFLINE and error.source is not None:
+            _count_good(connection)  # whatever it refused: it answers
+        else:
+            connection.next_poll_at = _in(settings.HEALTH_POLL_SECONDS)
+        connection.save(update_fields=["error", *HEALTH_FIELDS])
 
 
 def let_probe_through(connection_id: UUID, workspace_id: UUID) -> bool:
@@ -103,12 +117,17 @@ def let_probe_through(connection_id: UUID, workspace_id: UUID) -> bool:
     return row is not None and bool(row[0])
 
 
-CIRCUIT_FIELDS = ("failures_in_row", "circuit_open_until", "probing")
+CIRCUIT_FIELDS = (
+    "failures_in_row", "circuit_open_until", "probing", "good_in_row", "offline_since", "next_poll_at",
+)  # fmt: skip
+HEALTH_FIELDS = ("health", "online_since", "updated_at", *CIRCUIT_FIELDS)
 
 
 def close_circuit(connection: Connection) -> None:
     """Set the fields of a closed circuit; the caller saves CIRCUIT_FIELDS."""
     connection.failures_in_row, connection.circuit_open_until, connection.probing = 0, None, False
+    connection.good_in_row, connection.offline_since = 0, None
+    connection.next_poll_at = _in(settings.HEALTH_POLL_SECONDS)
 
 
 def tell(connection: Connection, type: EventType, **data: Any) -> None:
@@ -142,27 +161,52 @@ def _needs_reauth(connection: Connection, error: LineshaftError) -> None:
     close_circuit(connection)
     if was_syncing:
         connection.health = _REAUTH
-    connection.save(update_fields=["health", "error", *CIRCUIT_FIELDS, "updated_at"])
+    connection.save(update_fields=["error", *HEALTH_FIELDS])
     if was_syncing:
         tell(connection, EventType.NEEDS_REAUTH, error=connection.error)
 
 
+def _count_good(connection: Connection) -> bool:
+    """One more answer; the caller saves HEALTH_FIELDS. Whether the connection is active now: one that was offline needs
+    two in a row, and the second is asked for at once."""
+    was_offline = connection.health == ConnectionStatus.OFFLINE
+    good, since = connection.good_in_row + 1, connection.offline_since
+    close_circuit(connection)
+    if was_offline and good < GOOD_TO_ONLINE:
+        connection.good_in_row, connection.offline_since, connection.next_poll_at = good, since, Now()
+        return False
+    connection.health = ConnectionStatus.ACTIVE
+    if was_offline:
+        connection.online_since = Now()
+        tell(connection, EventType.ONLINE, previous=ConnectionStatus.OFFLINE)
+    return True
+
+
 def _count_failure(connection: Connection) -> None:
-    """One more failure. Failures that come in while the circuit is open belong to calls made before: they do not
-    count, or four workers failing together would lengthen the wait sixteenfold."""
+    """One more failure; the caller saves HEALTH_FIELDS. Failures that come in while the circuit is open belong to calls
+    made before: they do not count, or four workers failing together would lengthen the wait sixteenfold."""
     if _is_open(connection) and not connection.probing:
         return
     connection.failures_in_row += 1
-    connection.probing = False
-    beyond = connection.failures_in_row - FAILURES_THAT_OPEN
-    if beyond < 0:
-        return
-    seconds = min(FIRST_OPEN_SECONDS * 2 ** min(beyond, 10), LONGEST_OPEN_SECONDS)
-    with database.cursor() as cursor:
-        cursor.execute(_OPEN, [seconds, connection.pk, connection.workspace_id])
-    if connection.health == ConnectionStatus.ACTIVE:
-        connection.health = ConnectionStatus.OFFLINE
+    connection.good_in_row, connection.probing = 0, False
+    seconds = _wait_seconds(connection.failures_in_row)
+    connection.next_poll_at = _in(seconds)
+    if connection.failures_in_row >= FAILURES_THAT_OPEN:
+        connection.circuit_open_until = Now() + timedelta(seconds=seconds)
+    if connection.failures_in_row >= FAILURES_TO_OFFLINE and connection.health == ConnectionStatus.ACTIVE:
+        connection.health, connection.offline_since = ConnectionStatus.OFFLINE, Now()
         tell(connection, EventType.OFFLINE, error=connection.error)
+
+
+def _wait_seconds(failures: int) -> float:
+    """How long after this many failures in a row it is asked again; the circuit is open as long."""
+    first = min(FIRST_WAIT_SECONDS, settings.HEALTH_POLL_SECONDS)
+    return float(min(first * 2 ** min(max(failures - FAILURES_THAT_OPEN, 0), 10), LONGEST_WAIT_SECONDS))
+
+
+def _in(seconds: float) -> Any:
+    """That far from now, and up to a fifth longer, so that not all are asked at once."""
+    return Now() + timedelta(seconds=seconds * random.uniform(1.0, 1.2))
 
 
 def _is_open(connection: Connection) -> bool:

@@ -112,14 +112,15 @@ def _is_late(trial: Trial, until: float) -> bool:
 
 @contextmanager
 def understood(connector: Connector) -> Iterator[None]:
-    """Another product's JSON at the address must not look like a fault of ours."""
-    try:
-        yield
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-        raise BadAnswerError(
-            f"The answer is not what {connector.title} sends: check that the address is its API's.",
-            log_detail=repr(error),
-        ) from error
+    """Another product's JSON at the address must not look like a fault of ours; and no error tells a secret."""
+    with connector.door.discreet():
+        try:
+            yield
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
+            raise BadAnswerError(
+                f"The answer is not what {connector.title} sends: check that the address is its API's.",
+                log_detail=repr(error),
+            ) from error
 
 
 def _sign_in(connector: Connector, trial: Trial) -> bool:

@@ -2,7 +2,7 @@
 
 from core.http.door import Door
 from core.http.messages import UNSET, CallRecord, Request, Response
-from core.http.policy import EgressPolicy, connection_policy, webhook_policy
+from core.http.policy import EgressPolicy, connection_policy, webhook_policy, webhook_policy_in_test
 from core.http.resolver import resolve_allowed
 from core.http.tls import TlsOptions
 
@@ -17,4 +17,5 @@ __all__ = [
     "connection_policy",
     "resolve_allowed",
     "webhook_policy",
+    "webhook_policy_in_test",
 ]

@@ -68,6 +68,15 @@ class Door:
             self._redaction.clean_error(error)
         self.close()
 
+    @contextmanager
+    def discreet(self) -> Iterator[None]:
+        """The same for a part of what is done with the door, where its errors are caught and told."""
+        try:
+            yield
+        except Exception as error:
+            self._redaction.clean_error(error)
+            raise
+
     def close(self) -> None:
         """Close the kept connections; the door may be used again."""
         with self._turns:

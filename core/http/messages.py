@@ -150,7 +150,7 @@ def outgoing(request: Request) -> Outgoing:
     if request.json is not UNSET:
         headers["Content-Type"] = "application/json"
     for name, value in request.headers.items():
-        _check_header(name, value)
+        check_header(name, value)
         standard = name.title() if name.title() in headers else name
         headers[standard] = value
     return Outgoing(request.method.upper(), headers, body)
@@ -167,7 +167,8 @@ def _body(request: Request) -> bytes | None:
         raise BugError(f"The body of a request cannot be written as JSON: {error}") from error
 
 
-def _check_header(name: str, value: str) -> None:
+def check_header(name: str, value: str) -> None:
+    """Errors: ConfigError HEADER_REFUSED naming the header, never its value."""
     if not _TOKEN.fullmatch(name):
         raise ConfigError("A header's name holds characters that headers may not have.", code="HEADER_REFUSED")
     if name.lower() in RESERVED_HEADERS:

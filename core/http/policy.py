@@ -139,6 +139,15 @@ def webhook_policy() -> EgressPolicy:
     return EgressPolicy("webhook", (), frozenset({"https"}))
 
 
+def webhook_policy_in_test(allowed_networks: Iterable[str] = ()) -> EgressPolicy:
+    """The same in the environment `test`: also http, and the operator's networks, where developers try things out.
+
+    Errors: ConfigError naming the network that cannot be read.
+    """
+    networks = tuple(_network(text) for text in allowed_networks)
+    return EgressPolicy("webhook", networks, frozenset({"http", "https"}), CONNECTION_SETTING)
+
+
 def _network(text: str) -> Network:
     try:
         return ip_network(text.strip())

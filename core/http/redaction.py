@@ -111,9 +111,14 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _pattern(form: str) -> str:
-    if len(form) < _SHORT:
-        return rf"(?<![^\W_]){re.escape(form)}(?![^\W_])"
-    return re.escape(form)
+    plain = _BEFORE_QUOTE.sub("", form)
+    escaped = "".join(_ESCAPED.get(character) or re.escape(character) for character in _BACKSLASHES.sub(r"\\", plain))
+    return rf"(?<![^\W_]){escaped}(?![^\W_])" if len(form) < _SHORT else escaped
+
+
+# A text within a text within a text escapes its quotes again and again: each time twice as many backslashes, and one.
+_BEFORE_QUOTE, _BACKSLASHES = re.compile(r"\\+(?=[\"'/])"), re.compile(r"\\+")
+_ESCAPED = {"\\": r"\\{1,32}", '"': r'\\{0,15}"', "'": r"\\{0,15}'", "/": r"\\{0,15}/"}
 
 
 def _forms(secret: str) -> Iterator[str]:
@@ -121,10 +126,13 @@ def _forms(secret: str) -> Iterator[str]:
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
     yield json.dumps(secret)[1:-1].replace("/", "\\/")  # as PHP writes it
+    yield repr(secret)[1:-1]
     yield escape(secret)
     yield quote_plus(secret)
     for safe in ("", "/", QUERY_SAFE):
         yield quote(secret, safe=safe)
+    if len(secret) >= _SHORT:
+        yield secret.encode().hex()
     yield from _base64_forms(secret.encode())
 
 

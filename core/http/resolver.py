@@ -32,7 +32,7 @@ def resolve_allowed(policy: EgressPolicy, host: str, port: int, timeout_seconds:
 
 def lookup(host: str, port: int, timeout_seconds: float) -> tuple[str, ...]:
     """Resolve as the system does, so that 0177.1 or 2130706433 become what a connection would reach."""
-    if _is_literal(host):
+    if is_literal(host):
         return (host,)
     try:
         found = _bounded_getaddrinfo(host, port, timeout_seconds)
@@ -50,7 +50,8 @@ def lookup(host: str, port: int, timeout_seconds: float) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
-def _is_literal(host: str) -> bool:
+def is_literal(host: str) -> bool:
+    """Whether `host` is an address in its usual notation, which nobody needs to look up."""
     try:
         ip_address(host)
     except ValueError:

@@ -31,6 +31,7 @@ from core.errors import (
     ValidationFailedError,
 )
 from core.http import Request, Response
+from core.http.redaction import clean_value
 from integrations.sdk.answers import error_of
 from integrations.sdk.connector import Connector
 from integrations.sdk.raw_calls import RAW_ANSWER_BYTES, RAW_SECONDS
@@ -244,7 +245,7 @@ class JsonRpcConnector(Connector):
             raise self._http_error(response)
         answer = response.json()
         if isinstance(answer, dict) and answer.get("error") is not None:
-            raise error_in(answer["error"])
+            raise error_in(clean_value(answer["error"], response.clean))
         if not isinstance(answer, dict) or "result" not in answer:
             raise BadAnswerError("The answer is no JSON-RPC envelope: another program may listen at this address.")
         return answer["result"]

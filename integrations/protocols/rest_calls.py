@@ -120,7 +120,7 @@ class RestCalls(Connector):
         found = body.get("message") or body.get("detail") or body.get("error")
         if isinstance(found, dict):
             found = found.get("message")
-        return found[:500] if isinstance(found, str) else None
+        return response.clean(found)[:500] if isinstance(found, str) else None
 
 
 def _left(stop_at: float) -> float:

@@ -199,7 +199,7 @@ class RestWrites(RestMarks):
             return JobState("done", None if made is None else str(made))
         if status not in self.jobs.failed:
             return JobState("running")
-        words = str(compile_path(self.jobs.error)(body) or "")[:500]
+        words = response.clean(str(compile_path(self.jobs.error)(body) or ""))[:500]
         detail = f"The system did not do it.{f' It says: {words}' if words else ''}"
         source = SourceAnswer(status=response.status, code=status, message=words or None)
         return JobState("failed", error=BusinessRuleError(detail, source=source))

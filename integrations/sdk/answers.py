@@ -38,8 +38,10 @@ def retry_after_seconds(response: Response) -> float | None:
 
 
 def error_of(response: Response, *, message: str | None = None, code: str | None = None) -> LineshaftError:
-    """The error an answer that is not 2xx stands for. `message` is the system's own, if one was found."""
+    """The error an answer that is not 2xx stands for. `message` is the system's own, if one was found; systems there
+    are that show the credential they refuse, so it is cut from both texts."""
     status = response.status
+    message, code = message and response.clean(message), code and response.clean(code)
     source = SourceAnswer(status=status, code=code, message=message)
     said = f" It says: {message}" if message else ""
     if status == 401:

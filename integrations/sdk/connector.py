@@ -13,6 +13,7 @@ from core.errors import NotSupportedError
 from core.http import Door, Request, Response
 from integrations.sdk.auth import Auth
 from integrations.sdk.declarations import ConfigField, Limits, Resource
+from integrations.sdk.hooks import Hooks
 from integrations.sdk.pages import CheckResult, Page, Position, Window
 from integrations.sdk.raw_calls import READING_METHODS
 from integrations.sdk.unmapping import Unmapping
@@ -66,6 +67,7 @@ class Connector:
     config: ClassVar[tuple[ConfigField, ...]] = ()
     auth: ClassVar[Auth | None] = None  # None: the protocol signs in by itself
     limits: ClassVar[Limits] = Limits()
+    hooks: ClassVar[Hooks | None] = None  # what the system tells by itself; None: it does not
     simulated: ClassVar[bool] = False
     call_seconds: ClassVar[float] = 60.0  # total time limit of one call; leases cover it
 

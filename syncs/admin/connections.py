@@ -13,7 +13,6 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.views import ChangeList
 
-from connections.admin import ConnectionAdmin
 from connections.choices import MAY_SYNC
 from connections.models import Connection
 from core import ids
@@ -26,13 +25,14 @@ from syncs.admin.telling import request_runs
 from syncs.choices import STATE_BADGES, Mode, SyncState
 from syncs.models import Sync, SyncHistory
 from syncs.services import sync_status
+from webhooks.admin.connections import HookedConnectionAdmin
 from workspaces.changes import Source
 
 admin.site.unregister(Connection)
 
 
 @admin.register(Connection)
-class SyncedConnectionAdmin(ConnectionAdmin):
+class SyncedConnectionAdmin(HookedConnectionAdmin):
     """Connections with their syncs."""
 
     list_display = (
@@ -43,10 +43,10 @@ class SyncedConnectionAdmin(ConnectionAdmin):
         lambda row: row.status_now.status, STATE_BADGES, dict(SyncState.choices), description="Sync state"
     )
     buttons = (
-        *ConnectionAdmin.buttons[:1],
+        *HookedConnectionAdmin.buttons[:1],
         Button("sync_all", "Sync all now", "sync"),
         Button("full_sync_all", "Full sync", "sync_lock", asks=True),
-        *ConnectionAdmin.buttons[1:],
+        *HookedConnectionAdmin.buttons[1:],
     )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -67,7 +67,7 @@ class SyncedConnectionAdmin(ConnectionAdmin):
             "sync_label": f"Syncs: {state_label(status.status)}",
             "sync_colour": state_colour(status.status),
             "entities": [entity_row(entity) for entity in status.entities],
-            "links": _links(connection),
+            "links": [*_links(connection), *self.hook_links(request, connection)],
             "extra_panel": "syncs/connection_panel.html",
             **latest_operations(connection),
         }

@@ -49,6 +49,7 @@ from syncs.models import (
     SyncHistory,
     SyncRun,
 )
+from webhooks.models import HookAddress, InboundHook
 from workspaces import audit
 from workspaces.blanking import blank_events
 from workspaces.models import ApiToken
@@ -70,6 +71,8 @@ STEPS: dict[str, Rows] = {
     "syncs": lambda pk: Sync.objects.filter(connection_id=pk),
     "records": lambda pk: Record.objects.filter(connection_id=pk),
     "dictionaries": lambda pk: RecordDictionary.objects.filter(connection_id=pk),
+    "inbound_hooks": lambda pk: InboundHook.objects.filter(connection_id=pk),
+    "hook_addresses": lambda pk: HookAddress.objects.filter(connection_id=pk),
     "upstream_calls": lambda pk: UpstreamCall.objects.filter(connection_id=pk),
     "mapping_fields": lambda pk: MappingField.objects.filter(mapping__connection_id=pk),
     "mappings": lambda pk: Mapping.objects.filter(connection_id=pk),

@@ -12,7 +12,7 @@ from django_scopes import scopes_disabled
 
 from syncs.models import Operation, SyncRun
 from tests.canary.people import Browser, Service
-from tests.canary.stage import ADMIN, CUSTOMER, REFERENCE, Stage, grants_of
+from tests.canary.stage import ADMIN, CUSTOMER, REFERENCE, STRANGERS, Stage, grants_of
 from tests.chaos.processes import until
 from tests.unit.test_connections_lifecycle import certificate
 
@@ -59,7 +59,7 @@ def connect_wrongly(stage: Stage) -> None:
     assert stage.api.post("connections", refused).status_code == 422
     shown = stage.connections["by header"]
     for name, body in {
-        "secret of no such field": {"secrets": {stage.canary("secret as a name"): "x", "nothing": "y"}},
+        "secret of no such field": {"secrets": {"nothing": stage.canary("secret of no such field")}},
         "secret in a setting": {"config": {"base_url": f"https://u:{stage.canary('password in an address')}@erp.example"}},
         "reference": {"secrets": {"api_key": {"ref": "vault:elsewhere/erp#key"}}},
     }.items():
@@ -143,7 +143,7 @@ def misuse_tokens(stage: Stage) -> None:
     stage.api.get("records", headers={"X-Connection-Id": clear})
     stage.api.post("tokens", {"name": "x", "scopes": [], "token": clear})
     for path in (f"/admin/?token={clear}", f"/nothing/{clear}", f"/link/{clear}", f"/?access_token={clear}"):
-        stage.browser("pages of strangers").get(path)
+        stage.browser(STRANGERS).get(path)
     wrong = clear[:-6] + "000000"
     Service(stage.platform.url, stage.heard, wrong).get("connections")
     Service(stage.platform.url, stage.heard, stage.canary("no token at all")).get("connections")
@@ -173,7 +173,7 @@ def pass_through(stage: Stage) -> None:
         for bad in (
             {"headers": {"Authorization": f"Bearer {stage.canary(f'header of a raw call, {name}')}"}},
             {"headers": {"X-Api-Key": stage.canary(f"key of a raw call, {name}")}},
-            {"query": {"key": stage.canary(f"query of a raw call, {name}")}},
+            {"query": {"api_key": stage.canary(f"query of a raw call, {name}")}},
             {"query": {"access_token": stage.canary(f"token in a raw call, {name}")}},
         ):
             stage.api.post("passthrough", {"method": "GET", "path": "/orders", **bad}, **about)

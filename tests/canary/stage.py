@@ -22,7 +22,7 @@ from tests.tenants import make_token, make_workspace
 from workspaces.models import SecretPrefix, Workspace
 from workspaces.secrets import open_secret
 
-CUSTOMER, ADMIN = "the customer's own pages", "admin pages"
+CUSTOMER, ADMIN, STRANGERS = "the customer's own pages", "admin pages", "pages of strangers"
 REFERENCE = "LINESHAFT_REF_CANARY"
 
 
@@ -69,7 +69,7 @@ def stage(folder: Path) -> Iterator[Stage]:
         }
         workspace = make_workspace("Nordring")
         allow_references(workspace)
-        clear = scanner.add("API token", make_token(workspace)[1])
+        clear = scanner.add("API token", make_token(workspace)[1], STRANGERS)  # the address asked for is shown to who asked
         platform = stack.enter_context(running(folder, environment))
         oauth.set_redirect_uri(f"{platform.url}/link/oauth/callback")
         rude.credentials.add(environment[REFERENCE])

@@ -22,12 +22,12 @@ from connections.models import Connection, UpstreamCall
 from syncs.models import Operation, SyncRun
 from tests.canary import acts, places
 from tests.canary.scanner import Scanner
-from tests.canary.stage import ADMIN, CUSTOMER, Stage, stage
+from tests.canary.stage import ADMIN, CUSTOMER, STRANGERS, Stage, stage
 from tests.chaos.processes import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(420)]
 DATABASE, KEYS, COMMANDS, LOGS = "database", "Redis keys", "Redis commands", "logs"
-EVERYWHERE = (DATABASE, KEYS, COMMANDS, LOGS, "API answers", ADMIN, CUSTOMER, "pages of strangers")
+EVERYWHERE = (DATABASE, KEYS, COMMANDS, LOGS, "API answers", ADMIN, CUSTOMER, STRANGERS)
 
 
 @dataclass
@@ -124,7 +124,7 @@ def test_no_canary_comes_out(played: Played, place: str) -> None:
 
 
 def test_no_page_and_no_answer_was_a_5xx(played: Played) -> None:
-    statuses = {place: played.happened[place] for place in ("API answers", ADMIN, CUSTOMER, "pages of strangers")}
+    statuses = {place: played.happened[place] for place in ("API answers", ADMIN, CUSTOMER, STRANGERS)}
     allowed = {500: 3, 502: 99, 503: 99, 504: 99}
     bad = {place: {s: n for s, n in told.items() if s >= 500 and n > allowed.get(s, 0)} for place, told in statuses.items()}
     assert not any(bad.values()), bad

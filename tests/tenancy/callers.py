@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
-from tests.tenancy.clients import fresh_client
+from tests.clients import fresh_client
 from tests.tenancy.world import Place, World
 from tests.tenants import make_token
 from workspaces.choices import Scope

@@ -9,6 +9,7 @@ from core.http import Response
 from integrations.entities import ENTITIES
 from integrations.sdk.connector import Connector
 from integrations.sdk.declarations import Action, Field, Resource, Secret, Url, Write
+from integrations.sdk.hooks import Hooks, SharedSecret
 from integrations.sdk.pages import CheckResult, Page, Position, Window
 
 SLUG = "whole-plant"
@@ -20,6 +21,7 @@ class WholePlant(Connector):
 
     slug, title, summary = SLUG, "Whole plant", "An invented system that has everything."
     docs = "https://plant.example/docs"
+    hooks = Hooks({"order.changed": "purchase_order"}, SharedSecret("X-Plant-Key"))
     config: ClassVar[Any] = (Url("base_url", help="Address of the server"), Secret("api_key", help="Its key"))
 
     @classmethod

@@ -141,6 +141,7 @@ OUTSIDE_THE_API = {
     "api/docs": "the same as a page",
     "link/link.js": "a script for pages of other products, the same for everybody",
     "link/systems/<slug:slug>/logo": "pictures of systems, of the whole installation",
+    "hooks/<str:connection_id>/<str:secret>": "for who has the address; shows nothing",
     "link/oauth/callback": "belongs to the browser that was sent away; tested in the matrix of links",
     **{
         f"link/<str:token>{step}": "for who has the link; has a matrix of its own"
@@ -181,6 +182,8 @@ OBJECTS: dict[str, Callable[[Place, Route], str]] = {
     "operation_id": _operation,
     "audit_event_id": lambda place, _: shown("aud", place.audit_event),
 }
+OBJECTS["endpoint_id"] = lambda place, _: shown("whe", place.endpoint)
+OBJECTS["delivery_id"] = lambda place, _: shown("whd", place.delivery)
 OBJECTS["session_id"] = lambda place, _: shown("lnk", place.link_session)
 PLAIN = {"slug": SLUG, "entity": "purchase_order", "action": "approve"}
 
@@ -202,6 +205,9 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "connections/<str:connection_id>/pause"): None,
     ("POST", "connections/<str:connection_id>/resume"): None,
     ("POST", "connections/<str:connection_id>/disconnect"): None,
+    ("POST", "connections/<str:connection_id>/hook-address"): {"signing_secrets": ["made by the matrix"]},
+    ("PATCH", "connections/<str:connection_id>/hook-address"): {"signing_secrets": ["made by the matrix"]},
+    ("DELETE", "connections/<str:connection_id>/hook-address"): None,
     ("POST", "connections/<str:connection_id>/reconnect"): {"secrets": {"api_key": KEY}},
     ("DELETE", "connections/<str:connection_id>"): None,
     ("PUT", "connections/<str:connection_id>/capabilities/overrides"): {
@@ -214,6 +220,14 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "link-sessions"): {"name": "Made by the matrix", "entities": {"purchase_order": "read"}},
     ("POST", "link-sessions/<str:session_id>/cancel"): None,
     ("POST", "link-sessions/exchange"): {"code": "the matrix' own code"},
+    ("POST", "webhook-endpoints"): {"url": "https://listener.example/hooks", "event_types": ["sync.completed"]},
+    ("PATCH", "webhook-endpoints/<str:endpoint_id>"): {"description": "Renamed"},
+    ("DELETE", "webhook-endpoints/<str:endpoint_id>"): None,
+    **{("POST", f"webhook-endpoints/<str:endpoint_id>/{state}"): None for state in ("pause", "resume", "enable")},
+    ("POST", "webhook-endpoints/<str:endpoint_id>/rotate-secret"): {"overlap_seconds": 3600},
+    ("POST", "webhook-endpoints/<str:endpoint_id>/test"): {"type": "sync.completed"},
+    ("POST", "webhook-endpoints/<str:endpoint_id>/recover"): {"since": "2026-10-05T00:00:00Z"},
+    ("POST", "webhook-deliveries/<str:delivery_id>/resend"): None,
     ("PATCH", "syncs/<str:sync_id>"): {"interval_seconds": 300},
     ("POST", "syncs/<str:sync_id>/pause"): None,
     ("POST", "syncs/<str:sync_id>/resume"): None,
@@ -273,6 +287,11 @@ REFUSED = {
     (("POST", "link-sessions/exchange"), "other connection"): 403,
     (("POST", "link-sessions/exchange"), "stranger"): 404,
     (("POST", "link-sessions/exchange"), "other environment"): 404,
+    **{
+        (key, caller): 403
+        for key in (("GET", "webhook-endpoints"), ("POST", "webhook-endpoints"), ("GET", "webhook-deliveries"))
+        for caller in ("own connection", "other connection")
+    },
     (("POST", "connections"), "own connection"): 403,
     (("POST", "connections"), "other connection"): 403,
     (("GET", "systems/<str:slug>/settings"), "own connection"): 403,
@@ -286,6 +305,13 @@ WORKSPACE_ONLY = {
     "audit-events/<str:audit_event_id>",
     "link-sessions/<str:session_id>",
     "link-sessions/<str:session_id>/cancel",
+    "webhook-endpoints/<str:endpoint_id>",
+    *(
+        f"webhook-endpoints/<str:endpoint_id>/{last}"
+        for last in ("pause", "resume", "enable", "rotate-secret", "test", "recover")
+    ),
+    "webhook-deliveries/<str:delivery_id>",
+    "webhook-deliveries/<str:delivery_id>/resend",
 }
 """Objects that connection tokens do not see, whatever connection they are about."""
 
@@ -324,8 +350,14 @@ PARAMETERS: dict[str, Callable[[Place], str]] = {
     "since": lambda _: LATE,
     "until": lambda _: "2100-01-01T00:00:00Z",
     "format": lambda _: "csv",
+    "wait": lambda _: "0",
+    "endpoint": lambda place: shown("whe", place.endpoint),
+    "event": lambda place: f"evt_{place.event_ids[0].hex}",
 }
-IDS = {"connection": "con", "sync": "syn", "run": "run", "operation": "op", "record": "po", "batch": "bat"}
+IDS = {
+    "connection": "con", "sync": "syn", "run": "run", "operation": "op", "record": "po", "batch": "bat",
+    "endpoint": "whe", "event": "evt",
+}  # fmt: skip
 TELLING = {*IDS, "customer_reference", "q"}
 """Parameters by which the owner must find the plant. Every one of a list of records must do so."""
 STATES = {
@@ -335,12 +367,15 @@ STATES = {
     "sync-runs": "needs_review",
     "sync-status": "failed",
     "syncs": "needs_review",
+    "webhook-deliveries": "pending",
 }
 EMPTY_INSTEAD_OF_404 = {
     ("events", "connection"): "the feed's room does not know connections; an unknown id finds nothing either",
     ("operations", "record"): "a filter, not an address: an unknown id finds nothing either",
     ("operations", "batch"): "a filter, not an address: an unknown id finds nothing either",
     ("sync-runs", "sync"): "a filter, not an address: an unknown id finds nothing either",
+    ("webhook-deliveries", "endpoint"): "a filter, not an address: an unknown id finds nothing either",
+    ("webhook-deliveries", "event"): "a filter, not an address: an unknown id finds nothing either",
     ("upstream-calls", "run"): "the log's room does not know runs; an unknown id finds nothing either",
     ("upstream-calls", "operation"): "the log's room does not know operations; an unknown id finds nothing either",
 }

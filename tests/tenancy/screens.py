@@ -19,10 +19,11 @@ from connections.models import Connection, LinkSession, SystemLogo, SystemSettin
 from core.ids import new_id
 from syncs.choices import RunStatus
 from syncs.models import Operation, QuarantinedRecord, Record, Sync, SyncRun
+from tests.clients import fresh_client
 from tests.tenancy.callers import Answer
-from tests.tenancy.clients import fresh_client
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
 from tests.tenancy.world import Side, World
+from webhooks.models import Delivery, InboundHook, WebhookEndpoint
 from workspaces.models import ApiToken, AuditEvent, DataKey, Event, Membership, SecretPrefix, Workspace
 
 LOGIN = "/admin/login/"
@@ -120,7 +121,7 @@ OPERATORS_ONLY = {get_user_model(), DataKey, SystemLogo}
 CLOSED = {(Record, "history"): "people change no records, so there is no history of it"}
 DOES_NOT_WRITE = {"changelist", "history", "live", "redirect"}
 """Screens whose POST shows what GET shows. A POST to any other is refused to who may only look."""
-NOT_FOR_AUDITORS = {"add", "delete", "press", "revoke", "rotate", "mapping"}
+NOT_FOR_AUDITORS = {"add", "delete", "press", "revoke", "rotate", "mapping", "hook_address"}
 """Screens that are there to change something: an auditor does not even see their forms."""
 ACTIONS = {
     "add": "add",
@@ -129,6 +130,7 @@ ACTIONS = {
     "rotate": "change",
     "revoke": "change",
     "mapping": "change",
+    "hook_address": "change",
 }
 """What one must be allowed to do with the row to see or send a screen; to see all others, `view`."""
 SENT = {
@@ -215,7 +217,10 @@ ROWS: dict[type[Any], Callable[[Screen, Side], Any]] = {
     SyncRun: _run,
     Operation: _operation,
     Record: lambda _, side: side.places["plant"].records["purchase_order"][0],
+    InboundHook: lambda _, side: side.places["plant"].hook,
     QuarantinedRecord: lambda _, side: side.places["plant"].quarantined[0],
+    WebhookEndpoint: lambda _, side: side.places["plant"].endpoint,
+    Delivery: lambda _, side: side.places["plant"].delivery,
     SystemSettings: lambda _, side: _system_settings(side),
     SystemLogo: lambda *_: _system_logo(),
 }
@@ -229,6 +234,7 @@ def row_of(screen: Screen, side: Side) -> Any:
 ADDITIONS: dict[type[Any], tuple[str, dict[str, Any]]] = {
     ApiToken: ("", {"name": "Made by the matrix", "environment": "live", "scopes": ["records:read"]}),
     SystemSettings: ("", {"system": "maintainx", "environment": "live", "enabled": "on", "schedules": "{}"}),
+    WebhookEndpoint: ("", {"environment": "live", "url": "https://listener.example/hooks", "payload": "thin"}),
     LinkSession: ("", {"environment": "live", "name": "Made by the matrix", "valid": "3d"}),
     Connection: (
         f"?system={SLUG}",

@@ -55,7 +55,7 @@ from syncs.models import (
 )
 from syncs.packing import Packer
 from syncs.services import ensure_syncs
-from tests.tenancy.clients import browser_of
+from tests.clients import browser_of
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
 from tests.tenancy.told import give_delivery, give_endpoint, give_hook, give_issue
 from tests.tenancy.trust import give_audit_event, give_grant, give_keys, give_link_session, give_system_settings

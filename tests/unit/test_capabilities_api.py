@@ -27,7 +27,13 @@ from workspaces.choices import Scope
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("capable_erp")]
 API = "/api/v1"
-READS = (Scope.RECORDS_READ, Scope.CONNECTIONS_READ, Scope.CONNECTIONS_WRITE, Scope.SYSTEMS_READ)
+READS = (
+    Scope.RECORDS_READ,
+    Scope.CONNECTIONS_READ,
+    Scope.CONNECTIONS_WRITE,
+    Scope.CAPABILITIES_WRITE,
+    Scope.SYSTEMS_READ,
+)
 
 
 @pytest.fixture

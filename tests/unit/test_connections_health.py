@@ -105,22 +105,32 @@ def test_record_success_when_nothing_was_wrong_is_one_read(connection: Connectio
         success(connection)
 
 
-def test_record_trouble_when_four_times_only_counts(connection: Connection) -> None:
-    trouble(connection, times=4)
+def test_record_trouble_when_twice_only_counts(connection: Connection) -> None:
+    trouble(connection, times=2)
 
     now = fresh(connection)
-    assert (now.failures_in_row, now.circuit_open_until, now.status) == (4, None, "active")
+    assert (now.failures_in_row, now.circuit_open_until, now.status) == (2, None, "active")
     assert now.error["code"] == "HOST_UNREACHABLE" and now.error["retryable"] is True
     assert told(connection) == []
 
 
 def test_record_success_when_failures_were_counted_forgets_them_silently(connection: Connection) -> None:
-    trouble(connection, times=4)
+    trouble(connection, times=2)
     success(connection)
 
     now = fresh(connection)
     assert (now.failures_in_row, now.error, now.status) == (0, None, "active")
     assert told(connection) == []
+
+
+def test_record_trouble_when_three_in_a_row_is_offline_and_still_lets_calls_out(connection: Connection) -> None:
+    trouble(connection, times=3)
+
+    now = fresh(connection)
+    assert (now.status, now.circuit_open_until) == ("offline", None) and now.offline_since is not None
+    assert probe(connection)
+    trouble(connection)
+    assert told(connection) == ["connection.offline"]
 
 
 def test_record_trouble_when_five_in_a_row_opens_and_tells_once(connection: Connection) -> None:
@@ -132,7 +142,7 @@ def test_record_trouble_when_five_in_a_row_opens_and_tells_once(connection: Conn
     assert told(connection) == ["connection.offline"]
 
 
-def test_circuit_when_probes_fail_waits_twice_as_long_up_to_an_hour(connection: Connection) -> None:
+def test_circuit_when_probes_fail_waits_twice_as_long_up_to_a_quarter_of_an_hour(connection: Connection) -> None:
     trouble(connection, times=5)
     waits = []
     for _ in range(8):
@@ -141,7 +151,7 @@ def test_circuit_when_probes_fail_waits_twice_as_long_up_to_an_hour(connection: 
         trouble(connection)
         waits.append(round(open_seconds(connection), -1))
 
-    assert waits == [120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    assert waits == [120, 240, 480, 900, 900, 900, 900, 900]
     assert told(connection) == ["connection.offline"]
 
 
@@ -155,8 +165,47 @@ def test_circuit_when_the_probe_succeeds_closes_and_tells_once(connection: Conne
     now = fresh(connection)
     assert (now.status, now.failures_in_row, now.circuit_open_until, now.probing) == ("active", 0, None, False)
     assert told(connection) == ["connection.offline", "connection.online"]
-    trouble(connection, times=4)
-    assert fresh(connection).status == "active", "it takes five again"
+    trouble(connection, times=2)
+    assert fresh(connection).status == "active", "it takes three again"
+
+
+def test_flapping_tells_nothing_in_either_state(connection: Connection) -> None:
+    for _ in range(4):
+        trouble(connection, times=2)
+        success(connection)
+    assert (fresh(connection).status, told(connection)) == ("active", [])
+
+    trouble(connection, times=3)
+    since = fresh(connection).offline_since
+    for _ in range(4):
+        success(connection)
+        trouble(connection)
+    now = fresh(connection)
+    assert (now.status, now.offline_since, told(connection)) == ("offline", since, ["connection.offline"])
+
+
+def test_one_good_call_while_offline_closes_the_circuit_and_keeps_it_offline(connection: Connection) -> None:
+    trouble(connection, times=5)
+    let_the_circuit_run_out(connection)
+    assert probe(connection)
+    success(connection)
+
+    now = fresh(connection)
+    assert (now.status, now.good_in_row, now.circuit_open_until) == ("offline", 1, None)
+    assert now.error["code"] == "HOST_UNREACHABLE" and probe(connection), "calls go out again"
+    success(connection)
+    now = fresh(connection)
+    assert (now.status, now.good_in_row, now.offline_since, now.error) == ("active", 0, None, None)
+
+
+def test_refusals_while_offline_show_that_it_answers(connection: Connection) -> None:
+    trouble(connection, times=3)
+    refused = PermissionDeniedError("no", source=SourceAnswer(status=403))
+    trouble(connection, refused, times=2)
+
+    now = fresh(connection)
+    assert (now.status, now.error["code"]) == ("active", refused.code)
+    assert told(connection) == ["connection.offline", "connection.online"]
 
 
 def test_let_probe_through_when_half_open_lets_exactly_one(connection: Connection) -> None:

@@ -31,6 +31,7 @@ SECRET = 's3cr?t/"Ü key+='
         base64.b64encode(SECRET.encode()).decode(),
         base64.urlsafe_b64encode(SECRET.encode()).decode().rstrip("="),
         *[base64.b64encode(f"{user}:{SECRET}".encode()).decode() for user in ("a", "ab", "abc")],
+        SECRET.encode().hex(),
     ],
 )
 def test_every_form_of_a_secret_is_cut(form):
@@ -40,6 +41,22 @@ def test_every_form_of_a_secret_is_cut(form):
     # At the edges of base64 a few characters belong to the neighbours; they tell less than one byte.
     assert len(cleaned) <= len("before [secret] after") + 8
     assert "cr?t" not in cleaned and "cr%3" not in cleaned.upper()
+
+
+@pytest.mark.parametrize("quoted", ["'", "\"", "'\"/\\"])
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_secret_with_quotes_is_cut_however_often_it_was_quoted(quoted, depth):
+    """An answer that holds its own request as a text, which holds a text."""
+    secret = as_json = as_python = f"se{quoted}cr?t"
+    for _ in range(depth):
+        as_json, as_python = json.dumps({"sent": as_json}), repr({"sent": as_python})
+    for text in (as_json, as_python):
+        assert "[secret]" in Redaction([secret]).clean(text) and "cr?t" not in Redaction([secret]).clean(text)
+
+
+def test_hostile_backslashes_cost_no_time():
+    text = "\\" * 1_000_000
+    assert Redaction(['"a/b']).clean(text) == text
 
 
 def test_longer_secret_is_cut_before_the_shorter_one_inside_it():

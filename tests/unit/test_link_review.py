@@ -381,6 +381,12 @@ def test_finish_when_an_existing_one_is_renewed_then_raw_calls_that_nobody_asked
     assert again.pk == first.pk and not again.passthrough_shared
 
 
+def test_deleted_connection_is_not_offered_to_be_renewed(workspace, erp_server, inside):
+    first, _ = finished(signed_in(workspace, erp_server, customer_reference="c"))
+    delete_connection(first, by="me")
+    assert linking.outcome_of(signed_in(workspace, erp_server, customer_reference="c")).existing is None
+
+
 def test_renewal_leaves_no_secret_of_before(workspace, erp_server, inside):
     connection = connect(erp_server, workspace=workspace, health=ConnectionStatus.NEEDS_REAUTH)
     store_secrets(connection, {"of_an_older_version": "canary", "tls_client_key": "the operator's"})
@@ -451,13 +457,13 @@ def test_place_that_is_not_needed_can_be_left_as_it_is() -> None:
     offered = [FieldChoices("company", "Company", "", [(1, "North"), (2, "South")], required=False)]
 
     form = PlacesForm(offered, {})
-    assert form.fields["company"].choices[0] == ("", "As the account is set")
+    assert next(iter(form.fields["company"].widget.choices)) == ("", "As the account is set")
     assert form.initial["company"] == "" and PlacesForm(offered, {"company": 2}).initial["company"] == "2"
     for typed, value in (("", None), ("2", 2)):
         form = PlacesForm(offered, {}, {"company": typed})
         assert form.is_valid() and form.values() == {"company": value}
     needed = PlacesForm([FieldChoices("company", "Company", "", [(1, "North"), (2, "South")])], {}, {"company": ""})
-    assert not needed.is_valid() and needed.fields["company"].choices[0] == ("1", "North")
+    assert not needed.is_valid() and next(iter(needed.fields["company"].widget.choices)) == ("1", "North")
 
 
 def test_place_that_was_chosen_before_can_be_left_again(workspace, erp_server, inside, monkeypatch):

@@ -361,7 +361,8 @@ def test_circuit_when_the_system_is_away_then_it_opens_and_a_good_answer_closes_
     assert 1 <= int(response["Retry-After"]) <= 60 and len(world.received) == 5
     world.change(circuit_open_until="2026-01-01T00:00:00Z")
     world.answer = lambda request: message()
-    assert world.ok(READ)["status"] == 200 and world.health() == ("active", 0)
+    assert world.ok(READ)["status"] == 200 and world.health() == ("offline", 0)
+    assert world.ok(READ)["status"] == 200 and world.health() == ("active", 0), "two good answers in a row"
 
 
 def test_system_when_it_cuts_every_call_then_that_counts_too(world: World) -> None:

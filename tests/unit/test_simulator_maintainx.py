@@ -724,7 +724,7 @@ def test_quantity_on_order_goes_with_cancel_and_delete(sim: Simulator, api: Api)
 def test_seed_is_a_plausible_plant(sim: Simulator) -> None:
     assert sim.control.status()["objects"] == {
         "locations": 40, "vendors": 40, "assets": 120, "parts": 200, "workorders": 300, "purchaseorders": 120,
-        "users": 12,
+        "users": 12, "subscriptions": 0,
     }  # fmt: skip
     assert {row["status"] for row in stored(sim, "purchaseorders")} == set(TRANSITIONS)
     assert {row["status"] for row in stored(sim, "workorders")} == {

@@ -91,7 +91,8 @@ def test_failed_syncs_when_the_connection_comes_back_then_they_are_due_at_once(
     connection.refresh_from_db()
     assert connection.health == "offline" and ticks.resume_after_recovery() == 0
     erp_server.heal()
-    record_success(connection.pk, connection.workspace_id)
+    for _ in range(2):
+        record_success(connection.pk, connection.workspace_id)
     assert ticks.resume_after_recovery() == 1 and due(sync)
     assert run_sync(sync).status == "completed"
     assert ticks.resume_after_recovery() == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,6 +12,7 @@ from django_scopes import scope
 
 from connections.choices import ConnectionStatus
 from connections.models import Connection
+from core.waiting import Places
 from syncs.api import waiting
 from syncs.models import Operation, Sync
 from syncs.operations.copying import record_id_of
@@ -208,8 +208,9 @@ def test_write_when_it_takes_longer_than_the_wait_then_202_tells_where_to_ask(cl
 
 
 def test_wait_when_no_place_is_free_then_202_at_once(client, connection, monkeypatch):
-    taken = threading.BoundedSemaphore(1)
-    taken.acquire()
+    taken = Places()
+    while taken.acquire():
+        pass
     monkeypatch.setattr(waiting, "places", lambda: taken)
     response = send(client, "post", ORDERS, NEW, Prefer="wait=30")
     assert response.status_code == 202 and "Preference-Applied" not in response

@@ -51,6 +51,10 @@ class Delivery(models.Model):
         ]
         indexes = [
             models.Index(fields=["endpoint", "due_at"], condition=Q(status="pending"), name="delivery_by_due_time"),
+            models.Index(fields=["endpoint"], condition=Q(status="pending", is_manual=True), name="delivery_by_hand"),
+            models.Index(
+                fields=["endpoint"], condition=Q(status="exhausted", is_manual=False), name="delivery_given_up"
+            ),
             models.Index(fields=["workspace", "id"], name="delivery_by_workspace"),
             models.Index(fields=["endpoint", "id"], name="delivery_by_endpoint"),
             models.Index(fields=["created_at"], name="delivery_by_age"),

@@ -58,6 +58,9 @@ class InboundHook(models.Model):
             models.Index(fields=["connection", "id"], name="hook_by_connection"),
             models.Index(fields=["received_at"], condition=models.Q(status="received"), name="hook_to_do"),
             models.Index(fields=["received_at"], name="hook_by_age"),
+            models.Index(
+                fields=["connection", "message_id"], condition=~models.Q(message_id=""), name="hook_by_message"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
 
@@ -27,7 +28,8 @@ class EventAdmin(HistoryAdmin, TenantAdmin):
     ordering = ("-created_at",)
     search_fields = ("connection_id",)
     search_help_text = "Id of a connection: con_ and 32 hex digits."
-    fields = ("position", "type", "shown_connection", "workspace", "environment", "created_at", "shown_body")
+    fields = ("position", "type", "shown_connection", "workspace", "environment", "created_at",
+              "shown_deliveries", "shown_body")  # fmt: skip
     readonly_fields = fields
     sortable_by = ()
 
@@ -47,6 +49,13 @@ class EventAdmin(HistoryAdmin, TenantAdmin):
     @display(description="Connection")
     def shown_connection(self, event: Event) -> str | None:
         return ids.show("con", event.connection_id)
+
+    @display(description="Webhooks")
+    def shown_deliveries(self, event: Event) -> str:
+        """Who was told of it: the screen of a room above, which is named, not known."""
+        address = reverse("admin:webhooks_delivery_changelist")
+        shown = ids.show(Event.PREFIX, event.pk)
+        return format_html('<a class="lsh-link" href="{}?event={}">Deliveries of this event</a>', address, shown)
 
     @display(description="Body")
     def shown_body(self, event: Event) -> str:

@@ -34,7 +34,7 @@ class MemberInline(TenantInline):
     model = Membership
     form = MemberForm
     workspace_path = "pk"
-    fields = ("user", "role")
+    fields = ("user", "role", "tells_by_mail")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
         rows: QuerySet[Membership] = super().get_queryset(request)

@@ -63,6 +63,10 @@ class Membership(models.Model):
     tells_by_mail = models.BooleanField(
         default=False, db_default=False, help_text="Gets an e-mail when an issue is opened or resolved."
     )
+    mailed_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Issues opened or resolved up to then were told by mail."
+    )
+    next_mail_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="No mail before then.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects = scoped(MembershipQuerySet, workspace="workspace")

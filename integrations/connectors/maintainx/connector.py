@@ -16,6 +16,7 @@ from core.errors import ConfigError, ValidationFailedError
 from core.http import Request, Response
 from integrations.connectors.maintainx.assets import assets
 from integrations.connectors.maintainx.bodies import completed
+from integrations.connectors.maintainx.hooks import hooks
 from integrations.connectors.maintainx.inventory_items import inventory_items
 from integrations.connectors.maintainx.locations import locations
 from integrations.connectors.maintainx.purchase_orders import purchase_orders
@@ -67,6 +68,7 @@ class MaintainX(RestConnector):
     )
     auth = Bearer("api_key")
     limits = Limits(per_minute=100, concurrency=2, reserve_for_operations=0.2, page_size=200)
+    hooks = hooks
     integer_ids = True
     # The vendor tells of no asynchronous writes; should one be accepted with a job, it is followed.
     jobs = Jobs(id="jobId")
@@ -110,7 +112,7 @@ class MaintainX(RestConnector):
         if not isinstance(found, list):
             return super().message_of(response)
         said = [one.get("error") if isinstance(one, dict) else one for one in found[:MOST_ERRORS_SHOWN]]
-        return "; ".join(text for text in said if isinstance(text, str))[:500] or None
+        return response.clean("; ".join(text for text in said if isinstance(text, str)))[:500] or None
 
     # --- read ---------------------------------------------------------------------------------------------------
 

@@ -64,6 +64,14 @@ class Control:
             self._system.catch_up()
             return [row.data for row in self._table(entity).rows.values()]
 
+    def hooks(self) -> Body:
+        """What subscribers were told, with the status they answered, and how many messages wait."""
+        return self._system.hooks.status()
+
+    def settle_hooks(self, seconds: float = 10) -> bool:
+        """Wait until every message is sent; whether it was."""
+        return self._system.hooks.settle(seconds)
+
     def plant(self, entity: str, **data: Any) -> Body:
         """Create an object past every rule, with the fields of the newest one where `data` names none."""
         request = self._system.read("POST", f"{PREFIX}/objects/{entity}", {}, b"")
@@ -78,7 +86,8 @@ class Control:
             return self._commit(request, transaction, entity, made["id"])
 
     def change(self, entity: str, number: int, *, quiet: bool = False, **data: Any) -> Body:
-        """Change an object behind everybody's back; `quiet` leaves the time of its last change as it was."""
+        """Change an object behind everybody's back, subscribers are told. `quiet` leaves the time of its last change as it
+        was, and tells nobody."""
         request = self._system.read("PATCH", f"{PREFIX}/objects/{entity}/{number}", {}, b"")
         with self._system.store.lock:
             self._system.catch_up()
@@ -86,10 +95,14 @@ class Control:
                 raise RefusalError(404, {"error": f"there is no {entity} {number}"})
             transaction = Transaction(self._system.store)
             transaction.update(entity, number, data, touch=not quiet)
-            return self._commit(request, transaction, entity, number)
+            return self._commit(request, transaction, entity, number, quiet=quiet)
 
-    def _commit(self, request: Request, transaction: Transaction, entity: str, number: int) -> Body:
-        transaction.commit()
+    def _commit(
+        self, request: Request, transaction: Transaction, entity: str, number: int, *, quiet: bool = False
+    ) -> Body:
+        changes = transaction.commit()
+        if not quiet:
+            self._system.tell(request, changes)
         effect = transaction.effects[0][2]
         self._system.journal.add(request, at=transaction.now, entity=entity, object_id=number, effect=effect)
         row = self._system.store.row(entity, number)
@@ -134,6 +147,8 @@ class Control:
                 return Answer(204)
             case ("GET", "journal"):
                 return json_answer(200, {"entries": self.journal(int(request.first("after") or 0))})
+            case ("GET", "hooks"):
+                return json_answer(200, self.hooks())
             case ("GET", "status"):
                 return json_answer(200, self.status())
             case ("GET", "objects", entity):

@@ -180,5 +180,6 @@ def serving(tenant: Tenant, *, host: str = "127.0.0.1", port: int = 0, **seeding
     finally:
         server.shutdown()
         server.close_connections()
+        server.system.hooks.close()
         server.server_close()
         thread.join(_STOP_SECONDS)

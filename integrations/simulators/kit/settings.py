@@ -6,6 +6,18 @@ from typing import Any
 
 from integrations.simulators.kit.jobs import OUTCOMES
 
+HOOKS: dict[str, Any] = {
+    # Sent so long after the change.
+    "late_seconds": 0,
+    # How often each is sent.
+    "copies": 1,
+    # What gathers within a moment is sent last one first.
+    "out_of_order": False,
+    # Signed with another secret.
+    "wrong_signature": False,
+    # Signed as if so long ago.
+    "old_seconds": 0,
+}
 DEFAULTS: dict[str, Any] = {
     # Answer ETags and judge If-Match.
     "etags": False,
@@ -17,6 +29,8 @@ DEFAULTS: dict[str, Any] = {
     "rate_limit_per_minute": None,
     # Time every request takes at least.
     "latency_ms": 0,
+    # How messages to subscribers go wrong, see HOOKS.
+    "hooks": HOOKS,
 }
 _ASYNCHRONOUS: dict[str, Any] = {
     "methods": ["POST", "PATCH", "DELETE"],
@@ -53,6 +67,8 @@ class Settings:
             raise InvalidSettingError(f"unknown setting {name}; there are {', '.join(self._defaults)}")
         if name == "asynchronous":
             return None if not value else _read_asynchronous(value)
+        if name == "hooks":
+            return _read_hooks(value or {})
         default = self._defaults[name]
         if name in _NUMBERS:
             is_right = value is None or (isinstance(value, int | float) and value >= 0)
@@ -72,3 +88,14 @@ def _read_asynchronous(value: Any) -> dict[str, Any]:
     if not isinstance(read["delay_seconds"], int | float) or not isinstance(read["methods"], list):
         raise InvalidSettingError("delay_seconds must be a number and methods a list")
     return read
+
+
+def _read_hooks(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or set(value) - set(HOOKS):
+        raise InvalidSettingError(f"hooks takes {', '.join(HOOKS)}")
+    read = HOOKS | value
+    for name, default in HOOKS.items():
+        wanted = bool if isinstance(default, bool) else int | float
+        if not isinstance(read[name], wanted) or (wanted is not bool and read[name] < 0):
+            raise InvalidSettingError(f"{name} of hooks cannot be {read[name]!r}")
+    return {**read, "copies": int(read["copies"])}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -15,6 +16,18 @@ from integrations.simulators.kit.entities import Entity
 Object = dict[str, Any]
 # Missing values sort first, texts and numbers never meet within one field.
 Key = tuple[bool, Any, int]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One object as a transaction found and left it; `before` is None for a new one."""
+
+    entity: str
+    number: int
+    effect: str
+    before: Object | None
+    after: Object
+    at: str
 
 
 class Row:
@@ -152,10 +165,15 @@ class Transaction:
         times = {kind.updated_field: self.now, kind.deleted_field: self.now}
         self._stage(entity, number, {**before, **times}, "deleted")
 
-    def commit(self) -> None:
+    def commit(self) -> list[Change]:
+        """Answers what it changed, in order."""
         self.store.counters.update(self._counters)
-        for (entity, _), data in self._staged.items():
-            self.store.tables[entity].put(data)
+        changes = []
+        for entity, number, effect in self.effects:
+            row, after = self.store.row(entity, number), self._staged[entity, number]
+            changes.append(Change(entity, number, effect, row.data if row else None, after, self.now))
+            self.store.tables[entity].put(after)
+        return changes
 
     def _stage(self, entity: str, number: int, data: Object, effect: str) -> Object:
         if (entity, number) not in self._staged:

@@ -12,12 +12,13 @@ import orjson
 
 from integrations.simulators.kit.clock import text_of
 from integrations.simulators.kit.faults import NOT_APPLIED, Fault, Faults
+from integrations.simulators.kit.hooks import HookSender
 from integrations.simulators.kit.jobs import Job, Jobs
 from integrations.simulators.kit.journal import Journal
 from integrations.simulators.kit.limits import Window
 from integrations.simulators.kit.messages import Answer, RefusalError, Request, json_answer
 from integrations.simulators.kit.settings import Settings
-from integrations.simulators.kit.store import Store, Transaction
+from integrations.simulators.kit.store import Change, Store, Transaction
 from integrations.simulators.kit.tenant import Call, Route, Router, Tenant
 
 _GARBAGE = Answer(200, b"<!DOCTYPE html><html><body><h1>Welcome</h1></body></html>", {}, "text/html; charset=utf-8")
@@ -31,6 +32,7 @@ class System:
         self.store = Store(tenant.entities)
         self.settings = Settings(tenant.settings)
         self.faults, self.jobs, self.journal = Faults(), Jobs(), Journal()
+        self.hooks = HookSender(self.settings, self.store.clock)
         self.requests: Counter[str] = Counter()
         self._router = Router(tenant.routes())
         self._request_numbers = itertools.count(1)
@@ -47,6 +49,7 @@ class System:
             self.settings.reset()
             self.jobs.clear()
             self.journal.clear()
+            self.hooks.clear()
             self.requests.clear()
             self._window = Window()
             self.store.clear()
@@ -55,6 +58,10 @@ class System:
     def catch_up(self) -> None:
         """Apply the jobs that are due. Needs the store's lock."""
         self.jobs.run_due(self.store.clock.now(), self._apply_job)
+
+    def tell(self, request: Request, changes: list[Change]) -> None:
+        """Queue what subscribers are told of the changes. Needs the store's lock."""
+        self.hooks.add(self.tenant.messages(self.store, request, changes))
 
     def handle(self, request: Request) -> tuple[Answer | None, Fault | None]:
         """Judge and apply a request, with the fault it meets. No answer means that nothing is to be sent."""
@@ -160,7 +167,7 @@ class System:
         if not call.matches_version():
             raise RefusalError(412, {"error": "The object has changed: If-Match does not match."})
         answer = route.handler(call)
-        transaction.commit()
+        self.tell(request, transaction.commit())
         self._tag(answer, route, number, transaction)
         return answer
 

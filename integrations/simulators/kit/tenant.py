@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrations.simulators.kit.entities import Entity
+from integrations.simulators.kit.hooks import Message
 from integrations.simulators.kit.messages import Answer, Request, json_answer
 from integrations.simulators.kit.settings import Settings
-from integrations.simulators.kit.store import Store, Transaction
+from integrations.simulators.kit.store import Change, Store, Transaction
 
 
 @dataclass
@@ -76,6 +77,10 @@ class Tenant(ABC):
     @abstractmethod
     def refused(self, request: Request, api_key: str, settings: Settings) -> Answer | None:
         """The answer to somebody who may not ask, else None."""
+
+    def messages(self, store: Store, request: Request, changes: list[Change]) -> list[Message]:
+        """What the system tells of the changes a request made. Needs the store's lock."""
+        return []
 
     def error(self, status: int, message: str) -> Answer:
         return json_answer(status, {"error": message})

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import orjson
 
+from integrations.simulators.kit.hooks import Message
 from integrations.simulators.kit.messages import Answer, Request, json_answer
 from integrations.simulators.kit.paging import pack_cursor
 from integrations.simulators.kit.settings import Settings
-from integrations.simulators.kit.store import Store
+from integrations.simulators.kit.store import Change, Store
 from integrations.simulators.kit.tenant import NUMBER, Route, Tenant
 from integrations.simulators.maintainx.entities import ENTITIES
 from integrations.simulators.maintainx.lists import envelope, list_objects
@@ -29,6 +30,15 @@ from integrations.simulators.maintainx.objects import (
 from integrations.simulators.maintainx.purchasing import ORDER_RULES, delete_order, set_order_status
 from integrations.simulators.maintainx.receiving import receive
 from integrations.simulators.maintainx.seed import fill
+from integrations.simulators.maintainx.subscriptions import (
+    SUBSCRIPTIONS,
+    change_subscription,
+    messages_of,
+    show_secret,
+    show_subscription,
+    subscribe,
+    unsubscribe,
+)
 
 PREFIX = "/v1"
 _RULES = {
@@ -44,7 +54,7 @@ _RULES = {
 class MaintainX(Tenant):
     name = "maintainx"
     prefix = PREFIX
-    entities = ENTITIES
+    entities = (*ENTITIES, SUBSCRIPTIONS)
     paging_parameters = frozenset({"limit", "cursor", "sort", "expand"})
     settings = {
         # Lists whose cursor counts rows, as the vendor says of these: rows move between pages while they change.
@@ -62,6 +72,7 @@ class MaintainX(Tenant):
             Route("PATCH", f"{PREFIX}/purchaseorders/{NUMBER}/fulfillment", "purchaseorders", receive),
             Route("POST", f"{PREFIX}/assets/{NUMBER}/status", "assets", set_asset_status),
         ]
+        found += _subscription_routes()
         for entity in ENTITIES:
             path = f"{PREFIX}/{entity.name}"
             one = f"{path}/{NUMBER}"
@@ -82,6 +93,9 @@ class MaintainX(Tenant):
 
     def seed(self, store: Store, seed: int, scale: float, records: int | None) -> None:
         fill(store, seed, scale, records)
+
+    def messages(self, store: Store, request: Request, changes: list[Change]) -> list[Message]:
+        return messages_of(store, request, changes)
 
     def refused(self, request: Request, api_key: str, settings: Settings) -> Answer | None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -106,3 +120,15 @@ class MaintainX(Tenant):
         content["nextCursor"] = content["nextCursor"] or request.first("cursor") or pack_cursor("again")
         content["nextPageUrl"] = request.target_with(cursor=content["nextCursor"])
         return Answer(answer.status, orjson.dumps(content), answer.headers)
+
+
+def _subscription_routes() -> list[Route]:
+    """There is no list of them."""
+    name, path = SUBSCRIPTIONS.name, f"{PREFIX}/{SUBSCRIPTIONS.name}"
+    return [
+        Route("POST", path, name, subscribe),
+        Route("GET", f"{path}/{NUMBER}", name, show_subscription),
+        Route("PATCH", f"{path}/{NUMBER}", name, change_subscription),
+        Route("DELETE", f"{path}/{NUMBER}", name, unsubscribe),
+        Route("GET", f"{path}/{NUMBER}/secret", name, show_secret),
+    ]

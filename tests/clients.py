@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from copy import copy
 from functools import cache
 from typing import Any
 
@@ -10,16 +11,16 @@ from django.test import Client
 from django.test.client import ClientHandler
 
 
-def fresh_client() -> Client:
-    """Nobody's: without cookies. What goes wrong inside is an answer with status 500."""
-    client = Client(raise_request_exception=False)
-    client.handler = _handler()
+def fresh_client(**options: Any) -> Client:
+    """Nobody's: without cookies. What goes wrong inside is an answer with status 500, unless told."""
+    client = Client(**{"raise_request_exception": False, **options})
+    client.handler = copy(_handler())  # a test may set its own client's flags
     return client
 
 
-def browser_of(person: Any) -> Client:
+def browser_of(person: Any, **options: Any) -> Client:
     """A browser in which the person is signed in."""
-    client = fresh_client()
+    client = fresh_client(**options)
     client.force_login(person)
     return client
 
