@@ -26,7 +26,7 @@ from core.leases import oldest_due_seconds
 from core.models import TickBeat
 from integrations.registry import catalogue
 from syncs.choices import STATE_BADGES, OperationStatus, SyncState
-from syncs.models import Operation, Sync, SyncRun
+from syncs.models import Issue, Operation, Sync, SyncRun
 from syncs.services import ConnectionSyncStatus, sync_status
 from syncs.states import CONNECTION_STATE, as_expression
 
@@ -56,6 +56,7 @@ def home_context(request: HttpRequest) -> dict[str, Any]:
     connections = list(found.object_list)
     return {
         "halts": halts(),
+        "open_issues": Issue.objects.filter(resolved_at=None).count(),
         "decisions": Operation.objects.filter(status=OperationStatus.NEEDS_REVIEW).count(),
         "counts": [_count(name, counts) for name in _COUNTED if counts.get(name)],
         "state": state,

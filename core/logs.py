@@ -31,6 +31,8 @@ _QUIETER: dict[str, int] = {
     "urllib3": logging.WARNING,
     "asyncio": logging.WARNING,
     "axes": logging.WARNING,
+    # At DEBUG it writes the whole context of a page for each variable that is not there.
+    "django.template": logging.INFO,
     # Clients of secrets managers: at DEBUG the first writes whole answers, secrets and all.
     "botocore": logging.WARNING,
     "boto3": logging.WARNING,

@@ -44,7 +44,9 @@ def render(event: Event) -> list[str]:
 def _texts(event: Event, entity: str, shown_ids: list[str]) -> dict[str, str]:
     """Shown id -> the record as the API answers it."""
     assert event.connection_id is not None
-    wanted = Selection(ids=[UUID(shown.rpartition("_")[2]) for shown in shown_ids], include_deleted=True, if_shared=True)
+    wanted = Selection(
+        ids=[UUID(shown.rpartition("_")[2]) for shown in shown_ids], include_deleted=True, if_shared=True
+    )
     rows = read_records(
         wanted,
         workspace_id=event.workspace_id,

@@ -119,5 +119,6 @@ def run_until_settled(hand: HandClock, endpoint: WebhookEndpoint, each: Callable
             found = Delivery.objects.get(pk=pk)
         if found.status != "pending":
             return found
+        assert found.due_at is not None
         hand.reach(max(hand.at, found.due_at))
         each(found)

@@ -1,8 +1,8 @@
 """The usual way, written well: one Celery task for each delivery.
 
 The same Celery settings and the same rows as the engine; a session of requests kept in each process, secrets kept once
-opened, the same signature, one transaction with the same updates at the end. What it has not is what the engine is for:
-claims, fair turns, probes.
+opened, the same signature, one transaction for the delivery and its attempt. What it has not is what the engine is for:
+claims, fair turns, counts and probes of endpoints, which would have its tasks wait for each other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from config.celery import app as platform
 django.setup()
 
 from webhooks.choices import DeliveryStatus  # noqa: E402
-from webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint, WebhookSecret  # noqa: E402
+from webhooks.models import Delivery, DeliveryAttempt, WebhookSecret  # noqa: E402
 from webhooks.services.messages import message_id  # noqa: E402
 from webhooks.signing import sign  # noqa: E402
 from workspaces.models import Event  # noqa: E402
@@ -50,9 +50,8 @@ def deliver(delivery_id: str) -> None:
         if delivery.status != DeliveryStatus.PENDING:
             return
         body = (delivery.body or Event.objects.values_list("body", flat=True).get(pk=delivery.event_id)).encode()
-        signed = sign(
-            message_id(delivery.event_id, delivery.part), int(time.time()), body, secrets_of(delivery.endpoint_id)
-        )
+        secrets = secrets_of(delivery.endpoint_id)
+        signed = sign(message_id(delivery.event_id, delivery.part), int(time.time()), body, secrets)
         headers = {"content-type": "application/json", "user-agent": "Lineshaft", **signed}
         began = time.monotonic()
         answer = session.post(delivery.endpoint.url, data=body, headers=headers, timeout=15, allow_redirects=False)
@@ -61,9 +60,8 @@ def deliver(delivery_id: str) -> None:
 
 @transaction.atomic
 def store(delivery: Delivery, answer: requests.Response, elapsed_ms: float) -> None:
-    is_taken = answer.ok
     pending = Delivery.objects.filter(pk=delivery.pk, status=DeliveryStatus.PENDING)
-    if is_taken:
+    if answer.ok:
         pending.update(status=DeliveryStatus.DELIVERED, attempts=delivery.attempts + 1, delivered_at=Now(), due_at=None)
     else:
         pending.update(attempts=delivery.attempts + 1, due_at=Now() + timedelta(seconds=5))
@@ -75,8 +73,6 @@ def store(delivery: Delivery, answer: requests.Response, elapsed_ms: float) -> N
         elapsed_ms=elapsed_ms,
         answer=answer.text[:4096],
     )
-    counted = {"last_success_at": Now(), "failures_in_row": 0} if is_taken else {"last_failure_at": Now()}
-    WebhookEndpoint.objects.filter(pk=delivery.endpoint_id).update(**counted)
 
 
 def queue_name() -> str:

@@ -211,6 +211,8 @@ OPERATION_LOOKUP_SECONDS = ENVIRONMENT.OPERATION_LOOKUP_SECONDS
 HEALTH_POLL_SECONDS: float = ENVIRONMENT.HEALTH_POLL_SECONDS
 # Connectors that may be chosen; tests and benchmarks add their own. The registry alone imports them, by name.
 CONNECTORS = ["integrations.connectors.tryton.Tryton", "integrations.connectors.maintainx.MaintainX"]
+# How long a webhook endpoint may take to answer, and what a claim of a delivery lasts beyond that; tests have shorter ones.
+WEBHOOK_TIMEOUT_SECONDS, WEBHOOK_LEASE_MARGIN_SECONDS = 15.0, 30.0
 # Makes the full payloads of webhooks: a function in a room above theirs that turns an event into JSON texts.
 WEBHOOK_RENDERER = "syncs.webhook_payloads.render"
 # What `manage.py tick` runs: dotted paths of functions without arguments that return how many rows they moved.

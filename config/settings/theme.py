@@ -49,6 +49,7 @@ UNFOLD: dict[str, Any] = {
             {
                 "items": [
                     {"title": "Home", "icon": "monitoring", "link": reverse_lazy("admin:index")},
+                    _entry("Issues", "notification_important", "syncs_issue_changelist"),
                     _entry("Connections", "hub", "connections_connection_changelist"),
                     _entry("Links", "link", "connections_linksession_changelist"),
                     _entry("Syncs", "sync", "syncs_sync_changelist"),

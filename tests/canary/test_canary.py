@@ -106,14 +106,15 @@ def test_everything_happened(played: Played) -> None:
     """Else the other tests prove nothing."""
     happened = played.happened
     assert happened["runs"]["completed"] >= 10 and happened["runs"]["failed"] >= 5, happened
-    assert sum(happened["operations"].values()) >= 12 and len(happened["operations"]) >= 2, happened
+    assert sum(happened["operations"].values()) >= 10 and len(happened["operations"]) >= 3, happened
     assert happened["calls"] > 40 and happened["echoes"] > 60, happened
     assert len(happened["pages"]) > 60 and happened[ADMIN][200] > 60, happened
     assert happened["API answers"][200] > 80 and happened["API answers"][422] > 5, happened
     assert len(played.scanner.canaries) > 45, [canary.name for canary in played.scanner.canaries]
     assert set(played.evidence) == set(EVERYWHERE)
     assert all(sum(map(len, played.evidence[place].values())) > 1000 for place in EVERYWHERE)
-    assert b"syncs.execute_run" in played.evidence[COMMANDS]["commands, decoded"]
+    assert b"syncs.execute_run" in played.evidence[COMMANDS]["commands"]
+    assert b'"callbacks": null' in played.evidence[COMMANDS]["commands, decoded"], "arguments of tasks are not seen"
     assert b'"level":"debug"' in played.evidence[LOGS]["platform.log"]
 
 
@@ -135,6 +136,6 @@ def test_after_a_purge_the_dump_holds_nothing_of_the_customer(played: Played) ->
     for number, word in enumerate(played.customer):
         words.add(f"word {number} of the customer", word)
     held = words.find(DATABASE, played.evidence[DATABASE])
-    assert len({line.partition(" (")[0] for line in held}) >= 1, "this proves nothing of words that were not there"
+    assert len(held) >= 6, f"this proves little of words that were not there: {held}"
     found = words.find(DATABASE, played.purged) + played.scanner.find(DATABASE, played.purged)
     assert found == [], "\n".join(found)

@@ -205,7 +205,12 @@ def test_both_signatures_are_as_the_vendor_describes_them(
     subscribe(plant, connection, "NEW_VENDOR")
     seen: list[Message] = []
     plain = HookSender.add
-    monkeypatch.setattr(HookSender, "add", lambda self, found: (seen.extend(found), plain(self, found)))
+
+    def add(self: HookSender, found: list[Message]) -> None:
+        seen.extend(found)
+        plain(self, found)
+
+    monkeypatch.setattr(HookSender, "add", add)
     call(plant, "POST", "/vendors", {"name": "Nordring"})
     assert statuses(plant) == [202]
     (subscription,) = plant.control.objects("subscriptions")

@@ -184,6 +184,7 @@ OBJECTS: dict[str, Callable[[Place, Route], str]] = {
 }
 OBJECTS["endpoint_id"] = lambda place, _: shown("whe", place.endpoint)
 OBJECTS["delivery_id"] = lambda place, _: shown("whd", place.delivery)
+OBJECTS["issue_id"] = lambda place, _: shown("iss", place.issue)
 OBJECTS["session_id"] = lambda place, _: shown("lnk", place.link_session)
 PLAIN = {"slug": SLUG, "entity": "purchase_order", "action": "approve"}
 
@@ -228,6 +229,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "webhook-endpoints/<str:endpoint_id>/test"): {"type": "sync.completed"},
     ("POST", "webhook-endpoints/<str:endpoint_id>/recover"): {"since": "2026-10-05T00:00:00Z"},
     ("POST", "webhook-deliveries/<str:delivery_id>/resend"): None,
+    ("POST", "issues/<str:issue_id>/acknowledge"): None,
     ("PATCH", "syncs/<str:sync_id>"): {"interval_seconds": 300},
     ("POST", "syncs/<str:sync_id>/pause"): None,
     ("POST", "syncs/<str:sync_id>/resume"): None,

@@ -18,7 +18,7 @@ from django_scopes import scope, scopes_disabled
 from connections.models import Connection, LinkSession, SystemLogo, SystemSettings, UpstreamCall
 from core.ids import new_id
 from syncs.choices import RunStatus
-from syncs.models import Operation, QuarantinedRecord, Record, Sync, SyncRun
+from syncs.models import Issue, Operation, QuarantinedRecord, Record, Sync, SyncRun
 from tests.clients import fresh_client
 from tests.tenancy.callers import Answer
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
@@ -218,6 +218,7 @@ ROWS: dict[type[Any], Callable[[Screen, Side], Any]] = {
     Operation: _operation,
     Record: lambda _, side: side.places["plant"].records["purchase_order"][0],
     InboundHook: lambda _, side: side.places["plant"].hook,
+    Issue: lambda _, side: side.places["plant"].issue,
     QuarantinedRecord: lambda _, side: side.places["plant"].quarantined[0],
     WebhookEndpoint: lambda _, side: side.places["plant"].endpoint,
     Delivery: lambda _, side: side.places["plant"].delivery,

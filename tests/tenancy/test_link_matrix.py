@@ -12,8 +12,8 @@ from django.test import Client
 from django.urls import get_resolver
 
 from connections.services.linking import create_link_session
-from tests.tenancy.callers import Answer
 from tests.clients import fresh_client
+from tests.tenancy.callers import Answer
 from tests.tenancy.plant import SLUG
 from tests.tenancy.routes import walk
 from tests.tenancy.world import Side, World, state_of

@@ -64,7 +64,7 @@ def test_address_is_made_shown_once_seen_renewed_and_removed(connection: Connect
     assert ask(client, "delete", path).status_code == 404
 
     made = ask(client, "post", path, {})
-    assert made.status_code == 201 and made["Cache-Control"] == "no-store"
+    assert made.status_code == 201 and "no-store" in made["Cache-Control"]
     body = made.json()
     url = body.pop("url")
     assert url.startswith(f"https://lineshaft.example/hooks/con_{connection.pk.hex}/")
@@ -137,7 +137,7 @@ def test_operator_makes_an_address_and_stores_its_secret(connection: Connection)
     made = browser.post(page, {"make": "", "secrets": ""})
     shown = text(made)
     url = shown.partition('id="hook-address">')[2].partition("<")[0]
-    assert "/hooks/con_" in url and made["Cache-Control"] == "no-store"
+    assert "/hooks/con_" in url and "no-store" in made["Cache-Control"]
     assert url not in text(browser.get(page)) and "refused until it is stored" in text(browser.get(page))
 
     stored = text(browser.post(page, {"store": "", "secrets": "s0\r\n s1 \r\n\r\n"}, follow=True))

@@ -8,6 +8,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from django.db import connection
 from django_scopes import scope, scopes_disabled
 
 from core import ids
+from core.seldom import Seldom
 from tests.tenants import emit_now, make_workspace
 from tests.webhook_stage import (
     LOOPBACK_NETWORKS,
@@ -153,7 +155,7 @@ def test_the_whole_schedule_is_kept_and_ends_with_an_event(workspace: Workspace,
         found = run_until_settled(hand, endpoint, attempt, row.pk)
     assert (found.status, found.attempts, found.due_at) == ("exhausted", 10, None)
     assert set(there.ids()) == {ids.show("evt", event)} and len(there.ids()) == 10
-    waits = [(after - before).total_seconds() for before, after in zip(times, times[1:], strict=False)]
+    waits = [(after - before).total_seconds() for before, after in pairwise(times)]
     for wait, delay in zip(waits, DELAYS[1:], strict=True):
         assert 0.9 * delay <= wait <= 1.1 * delay
     assert [one.status_code for one in attempts(row)] == [500] * 10
@@ -399,8 +401,13 @@ def test_seats_limit_who_delivers_at_once(workspace: Workspace) -> None:
 
 def test_the_tick_tells_a_worker_of_what_is_due_but_not_each_second(workspace: Workspace, monkeypatch: Any) -> None:
     told: list[Any] = []
-    monkeypatch.setattr("core.hints.publish", lambda task, row_id, queue: told.append((task, row_id, queue)) or True)
-    monkeypatch.setattr("webhooks.ticks._hints", type("Always", (), {"is_due": lambda *_: True, "told": lambda *_: 0})())
+
+    def publish(task: str, row_id: Any, *, queue: str) -> bool:
+        told.append((task, row_id, queue))
+        return True
+
+    monkeypatch.setattr("core.hints.publish", publish)
+    monkeypatch.setattr("webhooks.ticks._hints", Seldom(seconds=0.0))
     assert hint_due_deliveries() == 0
     endpoint = make_endpoint(workspace, CLOSED_PORT)
     emit(workspace)

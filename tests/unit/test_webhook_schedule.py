@@ -68,9 +68,7 @@ def test_after_the_last_attempt_nothing_follows() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize(
-    ("asked", "waited"), [(0.2, None), (3, None), (400, 400), (86_400, 86_400), (90_000, 86_400)]
-)
+@pytest.mark.parametrize(("asked", "waited"), [(0.2, None), (3, None), (400, 400), (86_400, 86_400), (90_000, 86_400)])
 def test_retry_after_counts_when_it_is_later_and_within_a_day(status: int, asked: float, waited: float | None) -> None:
     usual = seconds_after_failure(1, EVERY_ID[0])
     assert seconds_after_failure(1, EVERY_ID[0], status=status, retry_after=asked) == (waited or usual)

@@ -18,7 +18,7 @@ from unfold.decorators import display
 
 from core import ids
 from core.admin import HistoryAdmin, ReadOnlyAdmin, TenantInline, badge
-from core.admin_buttons import Button, ButtonAdmin
+from core.admin_buttons import Button, ButtonAdmin, NamedRow
 from core.admin_texts import absolute, duration, json_block, moment, number, planned, two_lines
 from webhooks.choices import DELIVERY_BADGES, DeliveryStatus
 from webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint
@@ -77,6 +77,7 @@ class AttemptInline(ReadOnlyAdmin, TenantInline):
     fields = ("number", "shown_at", "shown_code", "took", "shown_answer")
     readonly_fields = fields
     show_change_link = False
+    hide_title = True
 
     @display(description="Time")
     def shown_at(self, attempt: DeliveryAttempt) -> SafeString | str:
@@ -113,10 +114,10 @@ class DeliveryAdmin(HistoryAdmin, ButtonAdmin):
     inlines = (AttemptInline,)
     fields = (
         "shown_id", "status_badge", "event_type", "shown_endpoint", "shown_event", "shown_message_id", "workspace",
-        "shown_created", "shown_next", "shown_delivered", "attempts", "is_manual", "shown_body",
+        "shown_created", "shown_next", "shown_delivered", "attempts", "shown_manual", "shown_body",
     )  # fmt: skip
     readonly_fields = fields
-    change_form_outer_before_template = "core/buttons.html"
+    change_form_outer_before_template = "webhooks/buttons.html"
     status_badge = badge("status", DELIVERY_BADGES, dict(DeliveryStatus.choices))
     buttons: Sequence[Button] = (Button("resend", "Send again", "replay", "primary"),)
 
@@ -162,7 +163,8 @@ class DeliveryAdmin(HistoryAdmin, ButtonAdmin):
         extra: dict[str, Any] = dict(extra_context or {})
         delivery = self.get_object(request, object_id) if object_id else None
         if delivery is not None:
-            extra |= {"buttons": self.offered_buttons(request, delivery)}
+            original = NamedRow(delivery, self.row_name(delivery))
+            extra |= {"buttons": self.offered_buttons(request, delivery), "original": original}
         return super().changeform_view(request, object_id, form_url, extra)
 
     def may_press(self, request: HttpRequest, row: Any) -> bool:
@@ -221,6 +223,10 @@ class DeliveryAdmin(HistoryAdmin, ButtonAdmin):
     @display(description="Next attempt")
     def shown_next(self, row: Delivery) -> str:
         return absolute(row.due_at) if row.status == DeliveryStatus.PENDING and row.due_at else "—"
+
+    @display(description="Sent by")
+    def shown_manual(self, row: Delivery) -> str:
+        return "A person, once" if row.is_manual else "The platform, by its schedule"
 
     @display(description="What is sent")
     def shown_body(self, row: Delivery) -> SafeString | str:

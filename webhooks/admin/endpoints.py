@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -67,7 +68,7 @@ class WebhookEndpointAdmin(ButtonAdmin):
         "shown_last_failure", "shown_failures", "shown_secrets", "shown_created", "created_by",
     )  # fmt: skip
     view_fields = ("url", "description", "shown_connections", "shown_types", "include_initial", "payload")
-    change_form_outer_before_template = "core/buttons.html"
+    change_form_outer_before_template = "webhooks/buttons.html"
     status_badge = badge("status", ENDPOINT_BADGES, dict(EndpointStatus.choices))
     buttons: Sequence[Button] = (_TEST, _RECOVER, _PAUSE, _RESUME, _ENABLE, _ROTATE, _DELETE)
 
@@ -83,11 +84,18 @@ class WebhookEndpointAdmin(ButtonAdmin):
         allowed = None if everywhere else where_allowed(request, "webhooks.add_webhookendpoint")
         return type(form.__name__, (form,), {"by": str(request.user), "allowed": allowed, "__module__": __name__})
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Workspaces are changed on their own screen, not in a window over this form."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "workspace" and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget = field.widget.widget
+        return field
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj is None:
             return [(None, {"fields": ADDED})]
         settings = CHANGED if self.has_change_permission(request, obj) else self.view_fields
-        return [(None, {"fields": settings}), ("How it stands", {"fields": self.state_fields})]
+        return [("How it stands", {"fields": self.state_fields}), ("Settings", {"fields": settings})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return (*self.state_fields, *self.view_fields[2:4]) if obj else ()

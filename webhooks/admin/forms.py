@@ -64,6 +64,8 @@ class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]  # Django cannot 
         self.secret = ""
         if "connections" in self.fields:
             self._offer_connections()
+        if "workspace" in self.fields:
+            self._prefer_the_only_workspace()
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
@@ -105,6 +107,12 @@ class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]  # Django cannot 
         choices = {str(pk): f"{name} ({environment})" for pk, name, environment in found}
         gone = {str(pk): f"A connection that was ended ({pk})" for pk in endpoint.connection_ids}
         self.fields["connections"].choices = list({**gone, **choices}.items())  # type: ignore[attr-defined]
+
+    def _prefer_the_only_workspace(self) -> None:
+        choices: Any = self.fields["workspace"]
+        found = list(choices.queryset[:2])
+        if len(found) == 1:
+            self.initial.setdefault("workspace", found[0].pk)
 
     def _check_connections(self, data: Mapping[str, Any]) -> None:
         """A new endpoint's workspace is chosen in the same form, so what fits is known only now."""

@@ -14,13 +14,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from webhooks.services import clock
 from webhooks.services.schedule import PROBING_FROM
 
-TIMEOUT_SECONDS = 15.0
-LEASE_SECONDS = TIMEOUT_SECONDS + 30.0
+TIMEOUT_SECONDS: float = settings.WEBHOOK_TIMEOUT_SECONDS
+LEASE_SECONDS: float = TIMEOUT_SECONDS + settings.WEBHOOK_LEASE_MARGIN_SECONDS
 SLOTS = 16
 ENDPOINTS_AT_ONCE = 100
 
@@ -46,12 +47,12 @@ _ANY = f"{_WAITING} SELECT id FROM due WHERE since IS NOT NULL LIMIT 1"  # noqa:
 # What is asked for by hand goes first, also to who is paused or probed. Then each endpoint in turn, the longest waiting
 # first. Claims under way have their `due_at` within a lease from now, so few rows are looked at to count them.
 _UNTIL = "(%(at)s::timestamptz + %(seconds)s * interval '1 second')"  # the end of a lease that begins now
-_CLAIM = """WITH free AS (
+_CLAIM = f"""WITH free AS (
     SELECT e.id, CASE
         WHEN e.status <> 'active' OR e.failures_in_row >= %(probing)s AND e.probe_at > %(at)s::timestamptz THEN 0
         ELSE CASE WHEN e.failures_in_row >= %(probing)s THEN 1 ELSE %(slots)s END - (
             SELECT count(*) FROM webhooks_delivery d WHERE d.endpoint_id = e.id AND d.status = 'pending'
-                AND d.due_at > %(at)s::timestamptz AND d.due_at <= %(lease)s AND d.lease_until > %(at)s::timestamptz) END AS slots
+                AND d.due_at > %(at)s::timestamptz AND d.due_at <= {_UNTIL} AND d.lease_until > %(at)s::timestamptz) END AS slots
     FROM webhooks_webhookendpoint e WHERE e.id = ANY(%(endpoints)s)),
 picked AS (
     SELECT d.id FROM (SELECT * FROM free) f CROSS JOIN LATERAL (
@@ -64,14 +65,14 @@ picked AS (
             ORDER BY r.due_at, r.id LIMIT greatest(f.slots, 0))) AS d
     ORDER BY d.turn, d.due_at LIMIT %(limit)s),
 taken AS (
-    UPDATE webhooks_delivery w SET lease_until = %(lease)s, due_at = %(lease)s, fence = w.fence + 1
+    UPDATE webhooks_delivery w SET lease_until = {_UNTIL}, due_at = {_UNTIL}, fence = w.fence + 1
     FROM picked WHERE w.id = picked.id AND w.status = 'pending' AND w.due_at <= %(at)s::timestamptz
     RETURNING w.id, w.workspace_id, w.endpoint_id, w.event_id, w.part, w.event_type, w.position, w.body, w.attempts,
         w.fence, w.is_manual)
 SELECT t.id, t.workspace_id, t.endpoint_id, t.event_id, t.part, t.event_type, t.position, t.attempts, t.fence,
     t.is_manual, coalesce(nullif(t.body, ''), CASE WHEN e.payload = 'thin' THEN ev.body END, ''),
     e.url, e.environment, ev.id IS NOT NULL, ev.connection_id
-FROM taken t JOIN webhooks_webhookendpoint e ON e.id = t.endpoint_id LEFT JOIN workspaces_event ev ON ev.id = t.event_id""".replace("%(lease)s", _UNTIL)
+FROM taken t JOIN webhooks_webhookendpoint e ON e.id = t.endpoint_id LEFT JOIN workspaces_event ev ON ev.id = t.event_id"""  # noqa: S608 (our own text)
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def claim_batch(limit: int) -> list[Claimed]:
         return []
     rows = _claim(endpoints, at, limit)
     # The clock in the lease was read after ours, so the lease cannot end before we believe it does.
-    return [Claimed(*row, not_after=began + LEASE_SECONDS) for row in rows]
+    return [Claimed(*row, began + LEASE_SECONDS) for row in rows]
 
 
 def something_is_due() -> UUID | None:
@@ -146,4 +147,5 @@ def _claim(endpoints: list[UUID], at: datetime, limit: int) -> list[tuple[Any, .
                 "seconds": LEASE_SECONDS,
             },
         )
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
