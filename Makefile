@@ -30,14 +30,15 @@ run: setup ## Run web, workers and tick with local PostgreSQL and Valkey; PORT=8
 	@$(MANAGE) run $(if $(PORT),--port $(PORT))
 
 .PHONY: test
-test: setup ## All tests, or one part: SUITE=unit, contract, chaos, tenancy or browser
+test: setup ## All tests, or one part: SUITE=unit, contract, chaos, tenancy, fuzz, canary or browser
 	@.ci/tests $(SUITE)
 
 .PHONY: chaos
-chaos: setup ## The tests that kill, freeze and cut real processes; SUITE=operations: 1,000 writes while workers die
-	@$(if $(SUITE),$(or $(CHAOS_$(SUITE)),$(error There is no chaos suite $(SUITE): leave SUITE out, or operations)),.ci/tests chaos)
+chaos: setup ## The tests that kill, freeze and cut real processes; SUITE=operations or webhooks: 1,000 writes, 10,000 events
+	@$(if $(SUITE),$(or $(CHAOS_$(SUITE)),$(error There is no chaos suite $(SUITE): leave SUITE out, or operations or webhooks)),.ci/tests chaos)
 
 CHAOS_operations = $(EPHEMERAL) $(BIN)/python -m tests.chaos.operations.run
+CHAOS_webhooks = $(EPHEMERAL) $(BIN)/python -m tests.chaos.webhooks.run
 
 .PHONY: fuzz
 fuzz: setup ## schemathesis against the API, no 5xx may come; CASES=5000, SEED=... repeats a run

@@ -160,7 +160,9 @@ class HealthSerializer(Plain):
     failures_in_row = serializers.IntegerField(help_text="Transient failures since the last good call")
     circuit_open_until = serializers.DateTimeField(allow_null=True, help_text="No calls before then, but one probe")
     offline_since = serializers.DateTimeField(allow_null=True, help_text="Null while it is not offline")
-    next_poll_at = serializers.DateTimeField(allow_null=True, help_text="When it is asked whether it answers, at the latest")
+    next_poll_at = serializers.DateTimeField(
+        allow_null=True, help_text="When it is asked whether it answers, at the latest"
+    )
     error = ErrorSerializer(allow_null=True)
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import IO, Any
 
-import orjson
 from django.utils.functional import Promise
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
-from core.json import MAX_BYTES, BodyTooLargeError, RawJson, json_default, loads_strict
+from core.json import MAX_BYTES, BodyTooLargeError, RawJson, encoded, json_default, loads_strict
 
 __all__ = ["JsonRenderer", "RawJson", "StrictJsonParser"]
 
@@ -33,7 +32,7 @@ class JsonRenderer(BaseRenderer):
     ) -> bytes:
         if data is None:
             return b""
-        return orjson.dumps(data, default=_default, option=orjson.OPT_PASSTHROUGH_DATETIME)
+        return encoded(data, _default)
 
 
 class StrictJsonParser(BaseParser):

@@ -70,9 +70,7 @@ class RotateSecretSerializer(StrictSerializer):
 class TestSendSerializer(StrictSerializer):
     """What to send for a test."""
 
-    type = serializers.ChoiceField(
-        choices=TEST_TYPES, default=TEST_TYPE, help_text="A sample of this type is sent"
-    )
+    type = serializers.ChoiceField(choices=TEST_TYPES, default=TEST_TYPE, help_text="A sample of this type is sent")
 
 
 class RecoverSerializer(StrictSerializer):

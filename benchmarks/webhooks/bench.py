@@ -225,8 +225,7 @@ def prepare(on: Stage, workspace: Workspace, to: Sink, deliveries: int) -> int:
 def run(on: Stage, contestant: str, number: int, worker: Sequence[str], to: Sink, count: int) -> Round:
     """Start the worker and let it deliver everything."""
     log = on.ground.log(f"worker-{contestant}")
-    # A line of log for each task would cost the way of one task each a tenth of its time.
-    with running(worker, log=log, environment={"LOG_LEVEL": "WARNING"}) as process:
+    with running(worker, log=log) as process:
 
         def is_done() -> bool:
             if process.poll() is not None:

@@ -60,7 +60,11 @@ def record_success(connection_id: UUID, workspace_id: UUID) -> None:
 
     One statement when nothing was wrong. What waits for a person (needs_reauth, disconnected, pending) stays so.
     """
-    values = {"id": connection_id, "workspace": workspace_id, "poll": timedelta(seconds=settings.HEALTH_POLL_SECONDS)}
+    values: dict[str, Any] = {
+        "id": connection_id,
+        "workspace": workspace_id,
+        "poll": timedelta(seconds=settings.HEALTH_POLL_SECONDS),
+    }
     with database.cursor() as cursor:
         cursor.execute(_HEARD, values)
         if cursor.fetchone() is None:

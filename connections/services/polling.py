@@ -88,7 +88,9 @@ def _ask(connection: Connection) -> None:
         record_trouble(connection.pk, connection.workspace_id, trouble, opened_at=opened_at)
     with scope(workspace=connection.workspace_id):
         Connection.objects.filter(pk=connection.pk).update(checked_at=Now())
-    log.info("health_polled", connection_id=str(connection.pk), ok=trouble is None, code=trouble.code if trouble else "")
+    log.info(
+        "health_polled", connection_id=str(connection.pk), ok=trouble is None, code=trouble.code if trouble else ""
+    )
 
 
 def _put_off(connection: Connection, wait: timedelta) -> None:

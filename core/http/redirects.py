@@ -25,7 +25,11 @@ def next_target(target: Target, location: str, *, status: int, is_write: bool) -
     Errors: ConfigError REDIRECT_REFUSED naming the host it leads to. A write is never sent again; one that was answered
     with 303 "see other" may have been done: TimeoutUnknownError.
     """
-    following = parse_target(urljoin(target.url, location))
+    try:
+        address = urljoin(target.url, location)
+    except ValueError as error:  # such as a broken IPv6 address
+        raise refused(target, "where it leads to is no address") from error
+    following = parse_target(address)
     if is_write and status == SEE_OTHER:
         detail = f"{target.host} answered a write with a redirect (303): look up whether it was done."
         raise TimeoutUnknownError(detail)

@@ -117,18 +117,18 @@ CROSS JOIN LATERAL (SELECT count(*) AS ended, count(*) FILTER (WHERE r.status = 
 LEFT JOIN operations o ON o.connection_id = c.id
 WHERE c.purge_requested_at IS NULL AND c.health <> 'disconnected'
     AND runs.ended + coalesce(o.ended, 0) >= {LEAST_CALLS}
-    AND (runs.failed + coalesce(o.failed, 0)) * 2 >= runs.ended + coalesce(o.ended, 0)"""  # noqa: S608 (our own text)
+    AND (runs.failed + coalesce(o.failed, 0)) * 2 >= runs.ended + coalesce(o.ended, 0)"""
 
 _OF_ENDPOINT = """e.workspace_id, e.environment, NULL::uuid AS connection_id,
     'whe_' || replace(e.id::text, '-', '') AS subject,"""
 ENDPOINT_DISABLED = f"""SELECT {_OF_ENDPOINT} jsonb_build_object('url', e.url, 'reason', e.disabled_reason) AS facts
-FROM webhooks_webhookendpoint e WHERE e.status = 'disabled'"""  # noqa: S608 (our own text)
+FROM webhooks_webhookendpoint e WHERE e.status = 'disabled'"""
 # A message that was sent again by hand and taken is told no more.
 DELIVERY_EXHAUSTED = f"""SELECT {_OF_ENDPOINT} jsonb_build_object('url', e.url, 'count', lost.count) AS facts
 FROM (SELECT d.endpoint_id, count(*) AS count FROM webhooks_delivery d
     WHERE d.status = 'exhausted' AND NOT d.is_manual AND d.created_at > clock_timestamp() - interval '{EXHAUSTED_DAYS} days'
     GROUP BY d.endpoint_id) lost
-JOIN webhooks_webhookendpoint e ON e.id = lost.endpoint_id"""  # noqa: S608 (our own text)
+JOIN webhooks_webhookendpoint e ON e.id = lost.endpoint_id"""
 
 
 def _reauth_words(found: Finding) -> Words:

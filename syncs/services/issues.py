@@ -89,7 +89,7 @@ def issue_link(issue: Issue) -> str:
 def _new(rule: Rule) -> list[Finding]:
     with database.cursor() as cursor:
         cursor.execute(_NEW.format(sql=rule.sql, same=_SAME), {"kind": rule.kind, "limit": BATCH})
-        return [Finding(*row[:4], orjson.loads(row[4])) for row in cursor.fetchall()]
+        return [Finding(row[0], row[1], row[2], row[3], orjson.loads(row[4])) for row in cursor.fetchall()]
 
 
 def _over(rule: Rule) -> list[tuple[UUID, UUID]]:

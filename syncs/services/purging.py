@@ -38,6 +38,7 @@ from connections.models import (
 from core import ids
 from syncs.engine.outcomes import now
 from syncs.models import (
+    Issue,
     Operation,
     QuarantinedRecord,
     Record,
@@ -50,9 +51,10 @@ from syncs.models import (
     SyncRun,
 )
 from webhooks.models import HookAddress, InboundHook
+from webhooks.services.purging import blank_deliveries
 from workspaces import audit
 from workspaces.blanking import blank_events
-from workspaces.models import ApiToken
+from workspaces.models import ApiToken, Event
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +73,7 @@ STEPS: dict[str, Rows] = {
     "syncs": lambda pk: Sync.objects.filter(connection_id=pk),
     "records": lambda pk: Record.objects.filter(connection_id=pk),
     "dictionaries": lambda pk: RecordDictionary.objects.filter(connection_id=pk),
+    "issues": lambda pk: Issue.objects.filter(connection_id=pk),
     "inbound_hooks": lambda pk: InboundHook.objects.filter(connection_id=pk),
     "hook_addresses": lambda pk: HookAddress.objects.filter(connection_id=pk),
     "upstream_calls": lambda pk: UpstreamCall.objects.filter(connection_id=pk),
@@ -170,7 +173,8 @@ def _forget_names(model: type[Any], pks: list[Any]) -> None:
 
 
 def _blank_events(connection: Connection, progress: _Progress) -> bool:
-    """The next piece of the feed; whether that was the last."""
+    """The next piece of the feed, with what was sent of it to webhooks; whether that was the last."""
+    before = progress.feed_position
     blanked = blank_events(
         workspace_id=connection.workspace_id,
         environment=connection.environment,
@@ -179,6 +183,18 @@ def _blank_events(connection: Connection, progress: _Progress) -> bool:
         span=BATCH,
     )
     progress.count("events_emptied", blanked.count)
+    told = Event.objects.after(before).filter(
+        position__lte=blanked.after,
+        workspace_id=connection.workspace_id,
+        environment=connection.environment,
+        connection_id=connection.pk,
+    )
+    emptied = blank_deliveries(
+        list(told.values_list("pk", flat=True)),
+        workspace_id=connection.workspace_id,
+        environment=connection.environment,
+    )
+    progress.count("deliveries_emptied", emptied)
     progress.feed_position = blanked.after
     return blanked.is_end
 

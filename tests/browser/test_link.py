@@ -67,7 +67,11 @@ def oauth(live_server: Any, settings: Any, workspace: Workspace) -> Iterator[OAu
                 workspace=workspace,
                 system="oauth-erp",
                 environment="test",
-                changes={"oauth_client_id": server.client_id, "oauth_client_secret": server.client_secret, "oauth_hosts": [server.host]},
+                changes={
+                    "oauth_client_id": server.client_id,
+                    "oauth_client_secret": server.client_secret,
+                    "oauth_hosts": [server.host],
+                },
                 by="test",
             )
         yield server

@@ -60,7 +60,9 @@ def connect_wrongly(stage: Stage) -> None:
     shown = stage.connections["by header"]
     for name, body in {
         "secret of no such field": {"secrets": {"nothing": stage.canary("secret of no such field")}},
-        "secret in a setting": {"config": {"base_url": f"https://u:{stage.canary('password in an address')}@erp.example"}},
+        "secret in a setting": {
+            "config": {"base_url": f"https://u:{stage.canary('password in an address')}@erp.example"}
+        },
         "reference": {"secrets": {"api_key": {"ref": "vault:elsewhere/erp#key"}}},
     }.items():
         assert stage.api.call("PATCH", f"connections/{shown}", json=body).status_code in (400, 422), name
@@ -107,7 +109,7 @@ def connect_who_will_leave(stage: Stage) -> None:
         server.change("orders", remote_id, notes=word, vendor_name=word)
     for remote_id in list(server.vendors):
         server.change("vendors", remote_id, name=word)
-    address = {"base_url": server.base_url, "metadata": {"region": word}}
+    address: dict[str, Any] = {"base_url": server.base_url, "metadata": {"region": word}}
     _make(stage, "leaving", "by-header", {"api_key": key}, name_of=word, **address)
     about: dict[str, Any] = {"headers": {**stage.api.about(stage.connections["leaving"]), "Prefer": "wait=2"}}
     stage.api.post("purchase-orders", {"notes": word, "vendor": {"remote_id": "1"}}, **about)
@@ -123,7 +125,9 @@ def leave_link_half_way(stage: Stage) -> None:
     form = {"base_url": stage.rude.base_url, "of": "by-header"}
     refused = browser.post(f"{address}/connect", {**form, "api_key": wrong})
     assert refused.status_code == 422, refused.text[-2000:]
-    browser.post(f"{address}/connect", {**form, "base_url": "nonsense", "api_key": stage.canary("secret beside nonsense")})
+    browser.post(
+        f"{address}/connect", {**form, "base_url": "nonsense", "api_key": stage.canary("secret beside nonsense")}
+    )
     assert browser.post(f"{address}/connect", {**form, "api_key": right}).url.endswith("/result")
     for step in ("", "/system", "/connect", "/result", "/share", "/theme.css", "/cancel"):
         browser.get(address + step)
@@ -179,7 +183,9 @@ def pass_through(stage: Stage) -> None:
             stage.api.post("passthrough", {"method": "GET", "path": "/orders", **bad}, **about)
         body = {"password": stage.canary(f"password in a raw body, {name}"), "items": [{"client_secret": "x"}]}
         stage.api.post("passthrough", {"method": "POST", "path": "/nothing", "body": body}, **about)
-        stage.api.post("passthrough", {"method": "POST", "path": f"/no?api_key={body['password']}", "body": body}, **about)
+        stage.api.post(
+            "passthrough", {"method": "POST", "path": f"/no?api_key={body['password']}", "body": body}, **about
+        )
     stage.rude.refuses, stage.rude.on = "500 Internal Server Error", "/"
     for name in ("by header", "by basic", "by query"):
         about = {"headers": stage.api.about(stage.connections[name])}
@@ -220,7 +226,9 @@ def write(stage: Stage) -> None:
         stage.rude.refuses, stage.rude.on = status, "/orders"
         for name in ("by header", "by basic", "by query"):
             headers = {**stage.api.about(stage.connections[name]), "Prefer": "wait=2"}
-            told = stage.api.post("purchase-orders", {"notes": f"as {status}", "vendor": {"remote_id": "1"}}, headers=headers)
+            told = stage.api.post(
+                "purchase-orders", {"notes": f"as {status}", "vendor": {"remote_id": "1"}}, headers=headers
+            )
             assert told.status_code == 201 or status, told.text
     stage.rude.refuses = ""
 

@@ -94,6 +94,6 @@ def _links(response: requests.Response) -> Iterator[str]:
         return
     for link in _LINK.findall(response.text):
         parts = urlsplit(urljoin(response.url, unescape(link)))
-        if parts.netloc == urlsplit(response.url).netloc and parts.path.startswith("/admin/"):
-            if not parts.path.startswith(_NOT_FOLLOWED):
-                yield parts.path + (f"?{parts.query}" if parts.query else "")
+        is_ours = parts.netloc == urlsplit(response.url).netloc and parts.path.startswith("/admin/")
+        if is_ours and not parts.path.startswith(_NOT_FOLLOWED):
+            yield parts.path + (f"?{parts.query}" if parts.query else "")

@@ -144,4 +144,3 @@ def _decoded(content: bytes) -> bytes:
         if len(text) % 4 != 1:
             pieces.append(base64.b64decode(text + b"=" * (-len(text) % 4)))
     return b"\n".join(pieces)
-

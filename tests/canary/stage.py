@@ -69,7 +69,9 @@ def stage(folder: Path) -> Iterator[Stage]:
         }
         workspace = make_workspace("Nordring")
         allow_references(workspace)
-        clear = scanner.add("API token", make_token(workspace)[1], STRANGERS)  # the address asked for is shown to who asked
+        clear = scanner.add(
+            "API token", make_token(workspace)[1], STRANGERS
+        )  # the address asked for is shown to who asked
         platform = stack.enter_context(running(folder, environment))
         oauth.set_redirect_uri(f"{platform.url}/link/oauth/callback")
         rude.credentials.add(environment[REFERENCE])

@@ -23,7 +23,7 @@ class ByHeader(TestErp):
 
 class ByBasic(TestErp):
     slug, title = "by-basic", "By user and password"
-    config = (Url("base_url"), Text("user"), Secret("password"))
+    config: ClassVar[Any] = (Url("base_url"), Text("user"), Secret("password"))
     auth: ClassVar[Any] = Basic("user", "password")
 
 

@@ -74,7 +74,10 @@ def _play(folder: Path) -> Played:
         result.customer = [on.customer_word]
         result.happened = {"pages": pages, "echoes": on.rude.echoes, **_counts()}
         _purge(on, result)
-    result.evidence |= {COMMANDS: traffic.pieces(), LOGS: places.logs(folder, Path(os.environ["LINESHAFT_TEST_SERVICES"]))}
+    result.evidence |= {
+        COMMANDS: traffic.pieces(),
+        LOGS: places.logs(folder, Path(os.environ["LINESHAFT_TEST_SERVICES"])),
+    }
     result.evidence |= on.heard.pieces
     result.happened |= {place: Counter(statuses) for place, statuses in on.heard.statuses.items()}
     return result
@@ -127,7 +130,9 @@ def test_no_canary_comes_out(played: Played, place: str) -> None:
 def test_no_page_and_no_answer_was_a_5xx(played: Played) -> None:
     statuses = {place: played.happened[place] for place in ("API answers", ADMIN, CUSTOMER, STRANGERS)}
     allowed = {500: 3, 502: 99, 503: 99, 504: 99}
-    bad = {place: {s: n for s, n in told.items() if s >= 500 and n > allowed.get(s, 0)} for place, told in statuses.items()}
+    bad = {
+        place: {s: n for s, n in told.items() if s >= 500 and n > allowed.get(s, 0)} for place, told in statuses.items()
+    }
     assert not any(bad.values()), bad
 
 

@@ -79,7 +79,7 @@ def test_dump_shows_what_is_in_any_column(scanner: Scanner, planted: str) -> Non
         if planted == "text":
             workspace.display_name = value
         elif planted == "jsonb":
-            workspace.link_origins = [{"key": [value]}]
+            workspace.link_origins = [value]
         elif planted.startswith("bytea"):
             workspace.logo = base64.b64encode(b"user:" + value.encode()) if "base64" in planted else value.encode()
         else:
@@ -107,7 +107,9 @@ def test_redis_shows_keys_values_and_what_was_said_meanwhile(scanner: Scanner) -
     with traffic.listening():
         for key, put in {
             f"{name}-{core}": lambda key: client.set(key, "x"),
-            f"{name}-list": lambda key: client.lpush(key, json.dumps({"body": base64.b64encode(core.encode()).decode()})),
+            f"{name}-list": lambda key: client.lpush(
+                key, json.dumps({"body": base64.b64encode(core.encode()).decode()})
+            ),
             f"{name}-hash": lambda key: client.hset(key, "field", core),
             f"{name}-set": lambda key: client.sadd(key, core),
             f"{name}-ranks": lambda key: client.zadd(key, {core: 1}),

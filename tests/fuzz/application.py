@@ -75,9 +75,11 @@ class Application:
 
     def _answer(self, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
         told: dict[str, Any] = {}
+        content: list[bytes] = []
 
-        def start(status: str, headers: list[tuple[str, str]], error: Any = None) -> None:
+        def start(status: str, headers: list[tuple[str, str]], error: Any = None, /) -> Callable[[bytes], object]:
             told.update(status=int(status.split()[0]), headers=headers)
+            return content.append
 
         with self._undone():
             response = self._django(environ, start)

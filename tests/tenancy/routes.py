@@ -340,6 +340,7 @@ PARAMETERS: dict[str, Callable[[Place], str]] = {
     "run": lambda place: shown("run", place.runs[RunStatus.COMPLETED]),
     "operation": lambda place: f"op_{place.operation_id.hex}",
     "kind": lambda _: "create",
+    "state": lambda _: "open",
     "record": lambda place: shown("po", place.records["purchase_order"][0]),
     "batch": lambda place: f"bat_{place.operations[0].batch_id.hex}",
     "customer_reference": lambda place: place.connection.customer_reference,
@@ -392,6 +393,8 @@ def value_of(route: Route, name: str, place: Place) -> str:
     if name == "status":
         assert route.path in STATES, f"{route}: add a value of ?status to STATES in tests/tenancy/routes.py."
         return STATES[route.path]
+    if (route.path, name) == ("issues", "kind"):
+        return str(place.issue.kind)
     assert name in PARAMETERS, f"{route}: add a value of ?{name} to PARAMETERS in tests/tenancy/routes.py."
     return PARAMETERS[name](place)
 

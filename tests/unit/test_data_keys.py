@@ -339,7 +339,10 @@ def test_a_grant_is_kept_under_a_key_that_is_not_deleted_meanwhile(
 ) -> None:
     at = connect(workspace)
     grants.ensure_grant(at.pk, workspace.pk)
-    fence = grants.claim_grant(at.pk, grants.read_grant(at.pk), seconds=60)
+    empty = grants.read_grant(at.pk)
+    assert empty is not None
+    fence = grants.claim_grant(at.pk, empty, seconds=60)
+    assert fence is not None
 
     def rotate() -> None:
         try:

@@ -1,5 +1,4 @@
 """The poller: who is asked when, by whom, and what comes of it."""
-# ruff: noqa: F811 (fixtures are imported)
 
 from __future__ import annotations
 
@@ -193,7 +192,12 @@ def test_spent_budget_puts_the_poll_off(erp_server: TestErpServer, erp_connector
 def test_tick_hints_each_due_poll_once_and_again_after_a_minute(erp_server: TestErpServer, monkeypatch: Any) -> None:
     first, second = connect(erp_server), connect(erp_server)
     sent = list[Any]()
-    monkeypatch.setattr(hints, "publish", lambda task, pk, queue: sent.append((task, pk, queue)) or True)
+
+    def publish(task: str, pk: Any, *, queue: str) -> bool:
+        sent.append((task, pk, queue))
+        return True
+
+    monkeypatch.setattr(hints, "publish", publish)
     monkeypatch.setattr(ticks, "_told", Seldom(seconds=60))
     assert (ticks.hint_due_polls(), ticks.hint_due_polls()) == (2, 0)
     assert sorted(sent) == sorted(("connections.poll_health", row.pk, "events") for row in (first, second))

@@ -329,10 +329,12 @@ def test_answer_of_the_cap_keeps_its_connection_and_one_byte_more_does_not(door,
         ("", None),
         ("9" * 400, None),
         ("Sun, 06 Nov 1994 08:49:37 GMT", None),
-        (format_datetime(datetime.now(UTC) + timedelta(days=2), usegmt=True), 2 * 86_400),
+        ("in two days", 2 * 86_400),
     ],
 )
 def test_retry_after_is_told_in_seconds(door, value, seconds):
+    if value == "in two days":
+        value = format_datetime(datetime.now(UTC) + timedelta(days=2), usegmt=True)
     with peer(always(message(b"", "503 Busy", retry_after=value))) as server:
         assert send_one(door, server.url()).retry_after == (seconds and pytest.approx(seconds, abs=600))
 

@@ -547,7 +547,7 @@ def test_refusing_mail_server_loses_nothing_and_doubles_nothing(
     member_of(make_person("operator", workspace, email="bob@vendor.example"), workspace)
     needs_reauth(connection)
     evaluate_all()
-    deliver, refused = issue_mail.EmailMessage.send, list[str]()
+    deliver, refused = mail.EmailMessage.send, list[str]()
 
     def send(self: Any) -> int:
         if self.to == ["bob@vendor.example"] and not refused:
@@ -555,7 +555,7 @@ def test_refusing_mail_server_loses_nothing_and_doubles_nothing(
             raise smtplib.SMTPServerDisconnected("away")
         return deliver(self)
 
-    monkeypatch.setattr(issue_mail.EmailMessage, "send", send)
+    monkeypatch.setattr(mail.EmailMessage, "send", send)
     mail_issues()
     ten_minutes_pass()
     mail_issues()

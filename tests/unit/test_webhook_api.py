@@ -7,6 +7,7 @@ import re
 import threading
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection as database
@@ -76,12 +77,12 @@ def make(client: Client, **values: Any) -> Any:
 
 def row(body: Any) -> Any:
     with scopes_disabled():
-        return WebhookEndpoint.objects.get(pk=ids.read("whe", body["id"]))
+        return WebhookEndpoint.objects.get(pk=UUID(body["id"].removeprefix("whe_")))
 
 
 def set_row(body: Any, **facts: Any) -> None:
     with scopes_disabled():
-        WebhookEndpoint.objects.filter(pk=ids.read("whe", body["id"])).update(**facts)
+        WebhookEndpoint.objects.filter(pk=row(body).pk).update(**facts)
 
 
 def actions() -> list[str]:
@@ -383,7 +384,7 @@ def test_wait_answers_as_soon_as_something_that_fits_is_there(
     emit_now(workspace)
     glances += [lambda: None, lambda: emit_now(workspace, type=EventType.ONLINE), lambda: emit_now(workspace)]
 
-    page = ok(client.get(FEED, {"after": 1, "wait": 30, "type": "sync.completed"}))
+    page = ok(client.get(FEED, {"after": "1", "wait": "30", "type": "sync.completed"}))
 
     assert [event["position"] for event in page["data"]] == [3] and not glances
     assert (page["next_after"], page["has_more"]) == (3, False)
@@ -394,7 +395,7 @@ def test_wait_answers_an_empty_page_in_the_end_and_moves_on(
 ) -> None:
     glances += [lambda: emit_now(workspace)]
 
-    page = ok(client.get(FEED, {"wait": 1, "type": "sync.failed"}))
+    page = ok(client.get(FEED, {"wait": "1", "type": "sync.failed"}))
 
     assert page == {"data": [], "next_after": 1, "has_more": False}
 
@@ -443,7 +444,7 @@ def test_wait_holds_no_transaction_and_sees_what_another_session_commits(
 ) -> None:
     def emit_elsewhere() -> None:
         assert not database.in_atomic_block
-        thread = threading.Thread(target=lambda: (commit(workspace), database.close()))
+        thread = threading.Thread(target=commit, args=[workspace])
         thread.start()
         thread.join(timeout=30)
 
@@ -452,5 +453,7 @@ def test_wait_holds_no_transaction_and_sees_what_another_session_commits(
 
 
 def commit(workspace: Workspace) -> None:
+    """In a thread of its own."""
     with transaction.atomic():
         emit(EventType.ONLINE, workspace_id=workspace.pk, environment="live", data={})
+    database.close()

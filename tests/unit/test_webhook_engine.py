@@ -279,7 +279,23 @@ def test_an_endpoint_gets_no_more_than_its_slots(workspace: Workspace) -> None:
     claims = claim_batch(1000)
     for endpoint in endpoints:
         assert sum(claim.endpoint_id == endpoint.pk for claim in claims) == SLOTS
-    assert claim_batch(1000) == []
+    assert claim_batch(1000, {endpoint.pk: SLOTS for endpoint in endpoints}) == []
+    (more,) = claim_batch(1000, {**{endpoint.pk: SLOTS for endpoint in endpoints}, endpoints[0].pk: SLOTS - 1})
+    assert (more.endpoint_id, more.position) == (endpoints[0].pk, SLOTS + 1)
+
+
+def test_what_a_dead_worker_had_under_way_does_not_hold_up_the_next(workspace: Workspace) -> None:
+    make_endpoint(workspace, CLOSED_PORT)
+    emit(workspace, 2 * SLOTS)
+    fan_out()
+    assert len(claim_batch(1000)) == len(claim_batch(1000)) == SLOTS
+
+
+def test_deliveries_go_out_in_the_order_of_the_feed(workspace: Workspace) -> None:
+    endpoints = [make_endpoint(workspace, CLOSED_PORT) for _ in range(3)]
+    emit(workspace, SLOTS)
+    fan_out()
+    claims = claim_batch(1000)
     assert [claim.position for claim in claims if claim.endpoint_id == endpoints[0].pk] == list(range(1, SLOTS + 1))
 
 
@@ -373,8 +389,9 @@ def test_nothing_is_sent_by_a_worker_that_was_frozen_until_its_claim_ended(
         fan_out()
         real = claim_batch
 
-        def frozen(limit: int) -> Any:
-            return [type(one)(**{**vars(one), "not_after": one.not_after - LEASE_SECONDS}) for one in real(limit)]
+        def frozen(limit: int, under_way: Any) -> Any:
+            claims = real(limit, under_way)
+            return [type(one)(**{**vars(one), "not_after": one.not_after - LEASE_SECONDS}) for one in claims]
 
         monkeypatch.setattr("webhooks.services.sending.claim_batch", frozen)
         assert drain() == 0

@@ -13,6 +13,10 @@ Schema = dict[str, Any]
 
 _ID = r"_[0-9a-f]{32}$"
 _NULLABLE_TEXT: Schema = {"type": ["string", "null"]}
+_PARTS = {
+    "part": "Of full payloads that were split: which one this is, from 1",
+    "parts": "Of full payloads that were split: how many there are",
+}
 _HEADERS = {
     ID_HEADER: "Id of the message: the event's, the same at each attempt. Drop what you have already",
     TIMESTAMP_HEADER: "When this attempt was signed, in seconds since 1970 (UTC). Refuse what is older than 5 minutes",
@@ -50,10 +54,13 @@ def body_schema(type: EventType, facts: EventFacts) -> Schema:
         "origin_run": {**_NULLABLE_TEXT, "description": "The run (run_...) or operation (op_...) that caused it"},
         "data": _data(type, facts),
     }
+    required = list(properties)
+    if type.value.startswith("record."):
+        properties |= {name: {"type": "integer", "description": text} for name, text in _PARTS.items()}
     return {
         "type": "object",
         "description": f"{facts.when[0].upper()}{facts.when[1:]}.",
-        "required": list(properties),
+        "required": required,
         "properties": properties,
     }
 

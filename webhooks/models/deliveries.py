@@ -52,6 +52,7 @@ class Delivery(models.Model):
         indexes = [
             models.Index(fields=["endpoint", "due_at"], condition=Q(status="pending"), name="delivery_by_due_time"),
             models.Index(fields=["endpoint"], condition=Q(status="pending", is_manual=True), name="delivery_by_hand"),
+            models.Index(fields=["endpoint", "event_id"], condition=Q(is_manual=True), name="by_hand_by_event"),
             models.Index(
                 fields=["endpoint"], condition=Q(status="exhausted", is_manual=False), name="delivery_given_up"
             ),

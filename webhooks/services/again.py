@@ -51,6 +51,7 @@ def resend(delivery: Delivery, *, by: str) -> Delivery:
         event_type=delivery.event_type,
         position=delivery.position,
         body=delivery.body,
+        created_at=delivery.created_at,  # it is forgotten with its event
     )
     _tell("webhook_delivery.resent", endpoint, delivery=ids.show(Delivery.PREFIX, delivery.pk), by=by)
     return again
@@ -64,8 +65,7 @@ def recover(endpoint: WebhookEndpoint, *, since: datetime, by: str) -> int:
     The feed keeps events 30 days. Errors: ConflictError ENDPOINT_NOT_ACTIVE.
     """
     locked = _lock_active(endpoint.pk)
-    values = {"at": clock.now(), "endpoint": locked.pk, "since": since, "after": 0, "upto": locked.position}
-    count = _recover(locked.pk, values)
+    count = _recover(locked.pk, since=since, upto=locked.position)
     WebhookEndpoint.objects.filter(pk=locked.pk).update(probe_at=None)
     _tell("webhook_endpoint.recovered", locked, since=since.isoformat(), deliveries=count, by=by)
     deliver_soon(locked.pk)
@@ -111,7 +111,8 @@ def _send_now(endpoint: WebhookEndpoint, **facts: Any) -> Delivery:
     return made
 
 
-def _recover(endpoint_id: UUID, values: dict[str, Any]) -> int:
+def _recover(endpoint_id: UUID, *, since: datetime, upto: int) -> int:
+    values: dict[str, Any] = {"at": clock.now(), "endpoint": endpoint_id, "since": since, "after": 0, "upto": upto}
     with connection.cursor() as cursor:
         cursor.execute(_RENEW, values)
         renewed = cursor.rowcount

@@ -4,13 +4,18 @@ Everything that changes deliveries of an endpoint does so under the endpoint's r
 ids. So who claims sees how many are under way, and two workers never claim the same one. An endpoint whose lock is held
 this moment is passed by. A claim lasts for one call's time limit and a margin; then the delivery falls due again, which
 is why a claim moves `due_at` to the end of its lease.
+
+Slots are counted for each worker by itself, of whom there are few (`seats`): what one that died had under way does not
+hold up the endpoint until its claims end. A probe is the only one of all workers.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +29,7 @@ TIMEOUT_SECONDS: float = settings.WEBHOOK_TIMEOUT_SECONDS
 LEASE_SECONDS: float = TIMEOUT_SECONDS + settings.WEBHOOK_LEASE_MARGIN_SECONDS
 SLOTS = 16
 ENDPOINTS_AT_ONCE = 100
+NOTHING: Mapping[UUID, int] = MappingProxyType({})
 
 # Endpoints with something pending, found one after the other in the index of due times: their number is what it costs.
 _WAITING = """WITH RECURSIVE waiting AS (
@@ -45,15 +51,17 @@ WHERE due.since IS NOT NULL ORDER BY due.since LIMIT %(endpoints)s FOR NO KEY UP
 _ANY = f"{_WAITING} SELECT id FROM due WHERE since IS NOT NULL LIMIT 1"  # noqa: S608 (our own text)
 
 # What is asked for by hand goes first, also to who is paused or probed. Then each endpoint in turn, the longest waiting
-# first. Claims under way have their `due_at` within a lease from now, so few rows are looked at to count them.
+# first. Probes under way have their `due_at` within a lease from now, so few rows are looked at to find them.
 _UNTIL = "(%(at)s::timestamptz + %(seconds)s * interval '1 second')"  # the end of a lease that begins now
 _CLAIM = f"""WITH free AS (
     SELECT e.id, CASE
         WHEN e.status <> 'active' OR e.failures_in_row >= %(probing)s AND e.probe_at > %(at)s::timestamptz THEN 0
-        ELSE CASE WHEN e.failures_in_row >= %(probing)s THEN 1 ELSE %(slots)s END - (
-            SELECT count(*) FROM webhooks_delivery d WHERE d.endpoint_id = e.id AND d.status = 'pending'
-                AND d.due_at > %(at)s::timestamptz AND d.due_at <= {_UNTIL} AND d.lease_until > %(at)s::timestamptz) END AS slots
-    FROM webhooks_webhookendpoint e WHERE e.id = ANY(%(endpoints)s)),
+        WHEN e.failures_in_row < %(probing)s THEN %(slots)s - coalesce(mine.claims, 0)
+        ELSE 1 - (SELECT count(*) FROM webhooks_delivery d WHERE d.endpoint_id = e.id AND d.status = 'pending'
+            AND d.due_at > %(at)s::timestamptz AND d.due_at <= {_UNTIL} AND d.lease_until > %(at)s::timestamptz) END AS slots
+    FROM webhooks_webhookendpoint e LEFT JOIN unnest(%(mine)s::uuid[], %(claims)s::int[]) AS mine (id, claims)
+        ON mine.id = e.id
+    WHERE e.id = ANY(%(endpoints)s)),
 picked AS (
     SELECT d.id FROM (SELECT * FROM free) f CROSS JOIN LATERAL (
         (SELECT m.id, m.due_at, 0 AS turn FROM webhooks_delivery m
@@ -102,8 +110,8 @@ class Claimed:
 
 
 @transaction.atomic
-def claim_batch(limit: int) -> list[Claimed]:
-    """Take up to `limit` due deliveries.
+def claim_batch(limit: int, under_way: Mapping[UUID, int] = NOTHING) -> list[Claimed]:
+    """Take up to `limit` due deliveries. `under_way` counts, by endpoint, what this worker is sending already.
 
     No endpoint gets more than its free slots; one that failed three times in a row gets one, and only when it is to be
     probed. Nothing of value is written, so the commit does not wait for the disk.
@@ -113,9 +121,9 @@ def claim_batch(limit: int) -> list[Claimed]:
     endpoints = _lock_due(at)
     if not endpoints:
         return []
-    rows = _claim(endpoints, at, limit)
+    rows = _claim(endpoints, at, limit, under_way)
     # The clock in the lease was read after ours, so the lease cannot end before we believe it does.
-    return [Claimed(*row, began + LEASE_SECONDS) for row in rows]
+    return [Claimed(*(*row, began + LEASE_SECONDS)) for row in rows]
 
 
 def something_is_due() -> UUID | None:
@@ -133,7 +141,7 @@ def _lock_due(at: datetime) -> list[UUID]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _claim(endpoints: list[UUID], at: datetime, limit: int) -> list[tuple[Any, ...]]:
+def _claim(endpoints: list[UUID], at: datetime, limit: int, under_way: Mapping[UUID, int]) -> list[tuple[Any, ...]]:
     """A statement of its own: it sees what was committed before the locks were got."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -142,6 +150,8 @@ def _claim(endpoints: list[UUID], at: datetime, limit: int) -> list[tuple[Any, .
                 "at": at,
                 "probing": PROBING_FROM,
                 "slots": SLOTS,
+                "mine": list(under_way),
+                "claims": list(under_way.values()),
                 "endpoints": endpoints,
                 "limit": limit,
                 "seconds": LEASE_SECONDS,

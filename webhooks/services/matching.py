@@ -21,9 +21,13 @@ _ID = """(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 1
 
 MAKE = f"""INSERT INTO webhooks_delivery (id, workspace_id, endpoint_id, event_id, part, event_type, position, body,
     status, attempts, due_at, fence, is_manual, created_at)
-SELECT {_ID}, e.workspace_id, e.id, ev.id, 0, ev.type, ev.position, '', 'pending', 0, %(at)s, 0, false, %(at)s
+SELECT {_ID}, e.workspace_id, e.id, ev.id, 0, ev.type, ev.position, '',
+    'pending', 0, %(at)s, 0, false, ev.created_at
 FROM webhooks_webhookendpoint e JOIN workspaces_event ev ON {MATCHES}
 WHERE e.id = %(endpoint)s AND ev.position > %(after)s AND ev.position <= %(upto)s AND ev.created_at >= %(since)s
 ORDER BY ev.position
 ON CONFLICT (endpoint_id, event_id, part) WHERE NOT is_manual DO NOTHING"""  # noqa: S608 (our own text)
-"""One delivery for each matching event. Values: at, endpoint, after, upto (positions), since (of the event)."""
+"""One delivery for each matching event, as old as its event, so that both are forgotten at the same time.
+
+Values: at, endpoint, after, upto (positions), since (of the event).
+"""

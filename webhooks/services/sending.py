@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from uuid import UUID
 
 from django.conf import settings
@@ -125,7 +126,8 @@ class _Drain:
         free = IN_FLIGHT - len(self._under_way)
         if began >= self._until or began < self._claim_at or not free:
             return 0
-        claims = claim_batch(min(free, BATCH))
+        mine = Counter(claimed.endpoint_id for claimed, _ in self._under_way.values())
+        claims = claim_batch(min(free, BATCH), mine)
         # The next look is at once while there is more, or when something ended.
         self._claim_at = 0.0 if claims else began + CLAIM_EVERY_SECONDS
         secrets = signing_secrets(claimed.endpoint_id for claimed in claims) if claims else {}
