@@ -28,6 +28,7 @@ _NAME = rf"[a-z0-9_.-]{{0,40}}{_WORD}"
 _BEARER_VALUE = r"(?=[^\s,;\"']*[0-9]|[^\s,;\"']{20})[A-Za-z0-9._~+/=:-]{6,}"
 _TEXT_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\blsh_(live|test)_[A-Za-z0-9_-]+"), rf"lsh_\1_{CUT}"),
+    (re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]+"), f"whsec_{CUT}"),
     (re.compile(r"(authorization[\"']?\s*[:=]\s*[\"']?)[^\r\n\"']+", re.IGNORECASE), rf"\1{CUT}"),
     (re.compile(rf"\b(bearer|basic|token|digest|apikey)\s+{_BEARER_VALUE}", re.IGNORECASE), rf"\1 {CUT}"),
     (re.compile(r"\b([a-z][a-z0-9+.-]{0,30}://)[^\s/?#\"'<>]+@", re.IGNORECASE), rf"\1{CUT}@"),

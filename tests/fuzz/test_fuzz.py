@@ -11,7 +11,7 @@ import pytest
 from werkzeug.test import Client
 
 from integrations import registry
-from tests.fuzz.application import Application
+from tests.fuzz.application import STATEFUL, Application
 from tests.fuzz.run import fuzz
 from tests.tenancy.world import World
 
@@ -36,3 +36,17 @@ def test_a_view_that_fails_is_noticed(world: World, monkeypatch: pytest.MonkeyPa
         assert client.get("/api/v1/systems", headers={"Authorization": f"Bearer {clear}"}).status_code == 500
     assert app.cases == 2
     assert [error.status for error in app.errors] == [500] and "GET /api/v1/systems" in str(app.errors[0])
+
+
+def test_number_that_the_database_writes_as_a_long_integer_is_shown_again(world: World) -> None:
+    """Found by the fuzzing: a jsonb column gives 1e30 back as an integer of 31 digits, beyond 64 bits."""
+    app = Application()
+    address, clear = f"/api/v1/connections/{world.plant.shown_id}", world.mine.tokens["live"][1]
+    with app.running():
+        app.phase = STATEFUL
+        client = Client(app)
+        headers = {"Authorization": f"Bearer {clear}"}
+        changed = client.patch(address, json={"metadata": {"large": 1e30}}, headers=headers)
+        listed = client.get("/api/v1/connections", headers=headers)
+    assert (changed.status_code, listed.status_code) == (200, 200)
+    assert changed.get_json()["metadata"]["large"] == 1e30
