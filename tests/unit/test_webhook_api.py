@@ -219,6 +219,14 @@ def test_states(client: Client) -> None:
     assert actions() == [f"webhook_endpoint.{name}" for name in told]
 
 
+def test_resuming_forgets_what_failed_before_the_pause(client: Client) -> None:
+    """Else one failure after a pause of six days would count as six days of nothing but failure."""
+    made = make(client)
+    set_row(made, status=EndpointStatus.PAUSED, failures_in_row=4, failing_since=timezone.now() - timedelta(days=6))
+    resumed = ok(send(client, "post", f"{ENDPOINTS}/{made['id']}/resume"))
+    assert (resumed["status"], resumed["failures_in_row"], resumed["failing_since"]) == ("active", 0, None)
+
+
 def test_secret_is_rotated_and_never_more_than_two_sign(client: Client) -> None:
     made = make(client)
     address = f"{ENDPOINTS}/{made['id']}/rotate-secret"

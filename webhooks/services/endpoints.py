@@ -174,7 +174,9 @@ def _move(endpoint: WebhookEndpoint, from_: set[EndpointStatus], to: EndpointSta
         )
     if locked.status in from_:
         locked.status = to
-        locked.save(update_fields=["status", "updated_at"])
+        if to == EndpointStatus.ACTIVE:
+            _forget_failures(locked)  # what failed before a long pause must not disable it at the first failure after
+        locked.save(update_fields=["status", *_COUNTED, "updated_at"])
         tell_audit(done, locked)
     return locked
 
