@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-import orjson
-
 from core.errors import LineshaftError
-from core.json import RawJson
+from core.json import RawJson, encoded
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class WriteCall:
 
     def content(self) -> bytes | None:
         """The body as it travels."""
-        return None if self.body is None else orjson.dumps(self.body, default=exact)
+        return None if self.body is None else encoded(self.body, exact)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values to store; `body` is its JSON text, so that it comes back to the byte."""
@@ -68,7 +66,7 @@ class WriteCall:
 def exact(value: Any) -> Any:
     """A Decimal as a JSON number with all its digits."""
     if isinstance(value, Decimal):
-        return orjson.Fragment(format(value, "f"))
+        return RawJson(format(value, "f"))
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
