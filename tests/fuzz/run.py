@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,7 +57,7 @@ def fuzz(world: World, *, cases: int, seed: int, seconds: float, phases: tuple[s
 
     What they write is undone with the transaction of the world.
     """
-    report, app = Report(seed), Application()
+    report, app, begun = Report(seed), Application(), time.monotonic()
     with app.running(), _steered(Steering(world, seed)):
         config = SchemathesisConfig.from_dict(_settings(seed, seconds, phases))
         schema = schemathesis.openapi.from_wsgi("/api/schema", app, config=config, headers={"Accept": DESCRIPTION})
@@ -66,6 +67,7 @@ def fuzz(world: World, *, cases: int, seed: int, seconds: float, phases: tuple[s
         for event in from_schema(schema).execute():
             if isinstance(event, events.PhaseStarted):
                 app.phase = str(event.phase.name.value)
+                print(f"{app.cases} cases sent in {time.monotonic() - begun:.0f} s; now: {app.phase}", flush=True)
             _note(report, event)
     report.cases, report.server_errors, report.statuses = app.cases, app.errors, app.statuses
     report.troubles += app.unanswered
