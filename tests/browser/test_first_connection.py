@@ -71,14 +71,14 @@ def test_first_connection_from_sign_in_to_records(page: Page, owner: Any, erp_se
 
     page.locator("#id_name").fill("Nordring plant")
     page.get_by_label("Base url").fill(erp_server.base_url)
-    page.get_by_label("Api key", exact=True).fill("a wrong key")
+    page.locator("input[name=secret__api_key]").fill("a wrong key")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Not signed in:")).to_be_visible()
     expect(page.get_by_text("Who must act: the customer.")).to_be_visible()
     expect(page.locator("h2").get_by_text("Pending", exact=True)).to_be_visible()
     assert "a wrong key" not in page.content()
 
-    page.get_by_label("Api key", exact=True).fill(API_KEY)
+    page.locator("input[name=secret__api_key]").fill(API_KEY)
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Signed in: Signed in as integration@erp.example")).to_be_visible()
     expect(page.locator("h2").get_by_text("Active", exact=True)).to_be_visible()
