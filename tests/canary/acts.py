@@ -12,6 +12,7 @@ from django_scopes import scopes_disabled
 
 from syncs.models import Operation, SyncRun
 from tests.canary.people import Browser, Service
+from tests.canary.scanner import core_of
 from tests.canary.stage import ADMIN, CUSTOMER, REFERENCE, STRANGERS, Stage, grants_of
 from tests.chaos.processes import until
 from tests.unit.test_connections_lifecycle import certificate
@@ -134,6 +135,21 @@ def leave_link_half_way(stage: Stage) -> None:
 
 
 # --- misuse -----------------------------------------------------------------------------------------------------------
+
+
+def be_told(stage: Stage) -> None:
+    """An endpoint with its signing secret, rotated, looked at, and sent to."""
+    made = stage.api.post("webhook-endpoints", {"url": "https://product.example/hooks"}, heard=False).json()
+    address, told = f"webhook-endpoints/{made['id']}", [made["secret"]]
+    for _ in range(5):
+        told.append(stage.api.post(f"{address}/rotate-secret", {}, heard=False).json()["secret"])
+    # Base64 has signs that are escaped here and there: those that are too broken by them to be looked for are left out.
+    whole = [secret for one in told if len(core_of(secret := one.removeprefix("whsec_"))) >= 16]
+    assert len(whole) >= 2
+    for number, secret in enumerate(whole):
+        stage.scanner.add(f"webhook secret {number}", secret)
+    assert stage.api.get(address).status_code == stage.api.get("webhook-endpoints").status_code == 200
+    assert stage.api.post(f"{address}/test", {}).status_code < 300
 
 
 def misuse_tokens(stage: Stage) -> None:

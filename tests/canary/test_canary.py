@@ -1,8 +1,7 @@
 """A secret put in as credential, grant, client, token or password appears nowhere: database, Redis, tasks, logs, admin,
 API, problems and events are searched for it, in clear and encoded. After a purge nothing of the customer is left.
 
-Everything runs once, in real processes; the tests look at what came of it. Webhook endpoints do not exist yet, so there
-are no secrets of theirs here.
+Everything runs once, in real processes; the tests look at what came of it.
 """
 
 from __future__ import annotations
@@ -60,6 +59,7 @@ def _play(folder: Path) -> Played:
         acts.sync(on)
         acts.connect_wrongly(on)
         acts.leave_link_half_way(on)
+        acts.be_told(on)
         acts.misuse_tokens(on)
         browser = acts.misuse_sign_in(on)
         acts.pass_through(on)
