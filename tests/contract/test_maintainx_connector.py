@@ -14,7 +14,8 @@ from integrations.simulators import running
 from integrations.simulators.kit.server import Simulator
 from tests.contract.kit import ConnectorContract, Subject
 from tests.contract.relay import Relay
-from tests.contract.write_kit import Stage, WriteContract
+from tests.contract.write_kit import WriteContract
+from tests.contract.writer import Stage
 from tests.http_peer import Received
 
 TABLES = {

@@ -28,15 +28,9 @@ from tests.contract.kit import Subject
 from tests.contract.relay import Relay, relay
 from tests.contract.test_tryton_connector import subject_of
 from tests.contract.tryton_stage import TrytonStage
-from tests.contract.write_kit import (
-    Outcome,
-    WriteContract,
-    Writer,
-    action_mismatches,
-    delete_mismatches,
-    new_mark,
-    update_mismatches,
-)
+from tests.contract.write_comparing import action_mismatches, delete_mismatches, update_mismatches
+from tests.contract.write_kit import WriteContract
+from tests.contract.writer import Outcome, Writer, new_mark
 
 pytestmark = [pytest.mark.contract, pytest.mark.timeout(300)]
 

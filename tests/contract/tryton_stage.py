@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from sandbox.tryton.client import TrytonClient
-from tests.contract.write_kit import Stage
+from tests.contract.writer import Stage
 
 STATUSES = {
     "purchase_order": ("draft", "quotation", "confirmed", "processing", "done", "cancelled"),

@@ -16,13 +16,11 @@ compared with what the card of the declaration says.
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar
-from uuid import uuid4
 
 import orjson
 import pytest
@@ -43,12 +41,11 @@ from core.errors import (
 )
 from integrations.entities.spec import UNKNOWN, FieldSpec
 from integrations.sdk.connector import Connector
-from integrations.sdk.mapping import compile_mapping
-from integrations.sdk.unmapping import Unmapping, compile_unmapping
-from integrations.sdk.writes import Change, Sent, WriteCall
-from syncs.operations.comparing import diff, not_applied
-from tests.contract.kit import CONNECTION_ID, Subject, texts_of
+from integrations.sdk.writes import Change, WriteCall
+from tests.contract.kit import Subject, texts_of
 from tests.contract.relay import Relay, relay
+from tests.contract.write_comparing import action_mismatches, delete_mismatches, update_mismatches, wished_values
+from tests.contract.writer import Stage, Writer, new_mark
 
 # Of the last two nothing is known; a cut that leaves half a header looks like an empty answer.
 SPOILT: list[tuple[str, type[LineshaftError] | tuple[type[LineshaftError], ...]]] = [
@@ -65,139 +62,6 @@ SPOILT: list[tuple[str, type[LineshaftError] | tuple[type[LineshaftError], ...]]
     ("truncated", (TimeoutUnknownError, BadAnswerError)),
     ("slow", TimeoutUnknownError),
 ]
-ADD, REMOVE = "add", "remove"
-
-
-class Stage(ABC):
-    """Objects to write on, and values to write. What it hands out may be changed and deleted."""
-
-    @abstractmethod
-    def statuses(self, entity: str) -> Sequence[str]:
-        """Every status of the source (`remote_status`) that an object can be brought to."""
-
-    @abstractmethod
-    def make(self, entity: str, status: str) -> str:
-        """The remote id of an object in this status, another one each time. One with lines where the entity has some."""
-
-    @abstractmethod
-    def creation(self, entity: str) -> dict[str, Any]:
-        """Values of a create, as the API takes them; references are remote ids. Others each time where they must be."""
-
-    @abstractmethod
-    def wish(self, entity: str, field: str, before: Mapping[str, Any]) -> Any:
-        """A good value for an update, other than what stands in `before` (the unified object). A line's field is named
-        `lines.quantity` (`before` is the line then); `lines` asks for a new line."""
-
-    def parameters(self, entity: str, action: str) -> dict[str, Any]:
-        """Parameters of an action."""
-        return {}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one operation. `before`, `after`: the unified object, None where there is none; of a refused one it is
-    taken to be as it was. `decoded`: what `after` was made of."""
-
-    remote_id: str
-    before: Mapping[str, Any] | None
-    after: Mapping[str, Any] | None = None
-    decoded: Any = None
-    error: LineshaftError | None = None
-    missed: Sequence[Mapping[str, Any]] = ()
-
-    @property
-    def taken(self) -> bool:
-        """The system did all that was wished."""
-        return self.error is None and not self.missed
-
-
-Seen = tuple[Any, dict[str, Any]]
-
-
-class Writer:
-    """Does with one operation what the engine does, and keeps nothing: read, plan, send, read back. Judges nothing."""
-
-    def __init__(self, connector: Connector, entity: str) -> None:
-        self.connector = connector
-        self.card = Card(type(connector), entity)
-        self.resource, self.spec = self.card.resource, self.card.spec
-        self.unmapping = compile_unmapping(self.spec, self.card.rows, encode=connector.encode)
-        self._compiled = compile_mapping(self.spec, self.card.rows, connection_id=CONNECTION_ID)
-
-    def read(self, remote_id: str) -> Seen:
-        """The object, decoded and unified."""
-        decoded = self.connector.decode(self.connector.fetch_one(self.resource, remote_id))
-        return decoded, self._compiled.map(decoded)
-
-    def plan(self, change: Change) -> list[WriteCall]:
-        return self.connector.plan(self.resource, change, self.unmapping)
-
-    def send(self, call: WriteCall) -> Sent:
-        """As it comes back from the store."""
-        stored = WriteCall.from_json(orjson.loads(orjson.dumps(call.as_json())))
-        return self.connector.send_call(self.resource, stored)
-
-    def create(self, values: Mapping[str, Any]) -> Outcome:
-        return self._finish(Change("create", values, mark=new_mark()), None)
-
-    def update(self, remote_id: str, values: Mapping[str, Any], seen: Seen | None = None) -> Outcome:
-        """`seen`: the object as `read` gave it; else it is read."""
-        decoded, unified = seen or self.read(remote_id)
-        return self._finish(Change("update", values, remote_id, decoded), unified)
-
-    def delete(self, remote_id: str) -> Outcome:
-        decoded, unified = self.read(remote_id)
-        return self._finish(Change("delete", {}, remote_id, decoded), unified)
-
-    def act(self, remote_id: str, action: str, parameters: Mapping[str, Any], seen: Seen | None = None) -> Outcome:
-        decoded, unified = seen or self.read(remote_id)
-        return self._finish(Change("action", parameters, remote_id, decoded, action=action), unified)
-
-    def _finish(self, change: Change, before: Mapping[str, Any] | None) -> Outcome:
-        remote_id = change.remote_id or ""
-        try:
-            for call in self.plan(change):
-                remote_id = self.send(call).remote_id or remote_id
-        except LineshaftError as error:
-            return Outcome(remote_id, before, before, change.before, error)
-        try:
-            decoded, after = self.read(remote_id)
-        except NotFoundError:
-            return Outcome(remote_id, before)
-        wished = change.values if change.operation in ("create", "update") else {}
-        missed = not_applied(self.spec.by_name, wished, after, before)
-        return Outcome(remote_id, before, after, decoded, None, missed)
-
-
-def new_mark() -> str:
-    """A mark as the engine makes them."""
-    return f"lsh-{uuid4().hex[-20:]}"
-
-
-def trials(unmapping: Unmapping) -> list[str]:
-    """Everything an update could send: fields, fields of lines, and of each list a line more and one less."""
-    found: list[str] = []
-    for name, field in unmapping.fields.items():
-        if field.is_list and field.items is not None:
-            found += [f"{name}:{ADD}", f"{name}:{REMOVE}", *(f"{name}.{inner}" for inner in field.items.fields)]
-        else:
-            found.append(name)
-    return found
-
-
-def wished_values(stage: Stage, entity: str, trial: str, before: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of one trial for an object; {} when it has no line to try it on."""
-    name, _, what = trial.partition(":")
-    whole, _, inner = name.partition(".")
-    # A list whose entries have no id of their own can only be added to.
-    lines = [line for line in before.get(whole) or () if "id" in line] if what or inner else None
-    if what == ADD:
-        return {whole: [stage.wish(entity, whole, before)]}
-    if what == REMOVE:
-        return {whole: [{"id": lines[-1]["id"], "_delete": True}]} if lines else {}
-    if inner:
-        return {whole: [{"id": lines[0]["id"], inner: stage.wish(entity, name, lines[0])}]} if lines else {}
-    return {name: stage.wish(entity, name, before)}
 
 
 class WriteContract:
@@ -428,94 +292,6 @@ def _none(found: Iterable[str]) -> None:
 
 def first_written(connector: type[Connector]) -> str:
     return next(name for name, found in connector.resources().items() if found.writes)
-
-
-# --- comparisons: what the card says beside what the system does ----------------------------------------------------
-
-
-def update_mismatches(writer: Writer, stage: Stage, stricter: frozenset[str] = frozenset()) -> list[str]:
-    """Each field of an update, sent in each status; of those in `stricter` only that they are refused as declared."""
-    found: list[str] = []
-    entity = writer.spec.name
-    if not writer.card.write("update"):
-        return []
-    for status in stage.statuses(entity):
-        remote_id, seen = "", None
-        for trial in trials(writer.unmapping):
-            remote_id = remote_id or stage.make(entity, status)
-            seen = seen or writer.read(remote_id)
-            before = seen[1]
-            assert before["remote_status"] == status, f"the stage gave {entity} {remote_id} as {status}"
-            values = wished_values(stage, entity, trial, before)
-            if not values:
-                continue
-            assert trial.endswith((ADD, REMOVE)) or diff(writer.spec.by_name, values, before), f"{trial} wishes nothing"
-            denial = writer.card.field("update", trial.partition(":")[0], status)
-            if denial and f"{entity} {trial}" in stricter:
-                continue
-            done = writer.update(remote_id, values, seen)
-            found += _compared(f"{entity} {status} update {trial}", denial, done, values)
-            if done.after is None or done.after["remote_status"] != status:
-                remote_id, seen = "", None
-            else:
-                seen = done.decoded, dict(done.after)
-    return found
-
-
-def action_mismatches(writer: Writer, stage: Stage) -> list[str]:
-    """Each action, sent in each status. Where it leads to the status the object is in already, nothing is judged."""
-    found: list[str] = []
-    entity = writer.spec.name
-    for status in stage.statuses(entity):
-        remote_id, seen = "", None
-        for action in writer.resource.actions:
-            denial = writer.card.action(action.name, status)
-            if denial and status in action.to_status:
-                continue
-            remote_id = remote_id or stage.make(entity, status)
-            seen = seen or writer.read(remote_id)
-            parameters = stage.parameters(entity, action.name)
-            done = writer.act(remote_id, action.name, parameters, seen)
-            found += _compared(f"{entity} {status} {action.name}", denial, done, parameters)
-            lands = str((done.after or {}).get("remote_status"))
-            if done.taken and lands not in action.to_status:
-                found.append(f"{entity} {status} {action.name}: stands at {lands}, declared {action.to_status}")
-            seen = None  # what is refused may have left traces
-            if done.taken or lands != status:
-                remote_id = ""
-    return found
-
-
-def delete_mismatches(writer: Writer, stage: Stage) -> list[str]:
-    """A delete in each status, and what is there afterwards."""
-    found: list[str] = []
-    entity = writer.spec.name
-    if not any(write.operation == "delete" for write in writer.resource.writes):
-        return []
-    for status in stage.statuses(entity):
-        denial = writer.card.operation("delete", status)
-        done = writer.delete(stage.make(entity, status))
-        found += _compared(f"{entity} {status} delete", denial, done, {})
-        write = writer.card.write("delete", status)
-        kind = write.kind if write else ""
-        is_gone = done.after is None
-        if done.taken and denial is None and is_gone != (kind in ("", "hard", "soft")):
-            found.append(f"{entity} {status} delete: declared {kind or 'hard'}, {'gone' if is_gone else 'still there'}")
-        if done.taken and denial is None and done.after is not None and done.after["remote_status"] == status:
-            found.append(f"{entity} {status} delete: declared {kind}, its status stays")
-    return found
-
-
-def _compared(what: str, denial: Any, done: Outcome, values: Mapping[str, Any]) -> list[str]:
-    if done.taken and denial:
-        return [f"{what} {values}: declared refused ({denial.detail}), the system does it"]
-    if not done.taken and not denial:
-        why = f"{done.error} {done.error.source or done.error.errors}" if done.error else f"not applied: {done.missed}"
-        return [f"{what} {values}: declared possible, {why}"]
-    return []
-
-
-# --- values ---------------------------------------------------------------------------------------------------------
 
 
 def own_values(card: Card, status: str, unified: Mapping[str, Any]) -> dict[str, Any]:

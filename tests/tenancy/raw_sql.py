@@ -89,8 +89,7 @@ NO_SCOPE = {
     "workspaces.tokens.turns.long_turn": "a lock on no row, named after a token",
     "workspaces.tokens.turns.only_one": "a lock on no row",
     "workspaces.tokens.turns.take_turn": "a lock on no row, named after a token",
-    "syncs.services.issues._new": "the tick serves all workspaces; each issue is written in the scope of its own",
-    "syncs.services.issues._over": "the tick serves all workspaces; each issue is resolved in the scope of its own",
+    "syncs.services.issues._changes": "the tick serves all workspaces; each issue is written in the scope of its own",
     "syncs.ticks.resume_after_recovery": "the tick serves all workspaces; each sync is compared with its own connection",
     "syncs.ticks.notice_mapping_changes": "the tick serves all workspaces; each sync is compared with its own mappings",
 }

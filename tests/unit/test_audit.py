@@ -209,6 +209,23 @@ def test_credential_is_told_once_an_hour_but_always_when_asked_for(connection: C
 
 
 @pytest.mark.django_db(transaction=True)
+def test_credential_that_another_process_told_of_within_the_hour_is_not_told_again(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def use(purpose: str) -> None:
+        audit._uses.forget()
+        audit.credential_used(connection.pk, connection.workspace_id, purpose)
+
+    for purpose in ("sync", "sync", "operation", "sync"):
+        use(purpose)
+    assert [event.details["purpose"] for event in told("credential.used")] == ["sync", "operation"]
+
+    monkeypatch.setattr(audit, "USES_SECONDS", -1)  # the hour is over
+    use("sync")
+    assert [event.details["purpose"] for event in told("credential.used")] == ["sync", "operation", "sync"]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_credential_use_that_was_rolled_back_is_told_again(connection: Connection) -> None:
     with transaction.atomic():
         audit.credential_used(connection.pk, connection.workspace_id, "sync")

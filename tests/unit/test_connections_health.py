@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import orjson
@@ -334,3 +336,29 @@ def test_error_json_when_the_source_says_odd_things_can_be_stored(connection: Co
     shown = fresh(connection).error
     assert shown["source"]["status"] == 500 and "abc123def456" not in str(shown)
     assert len(shown["message"]) == 1000
+
+
+# --- upgrades ---------------------------------------------------------------------------------------------------------
+
+
+def test_upgrade_gives_what_was_offline_the_time_its_last_event_tells(connection: Connection) -> None:
+    """Before the column there was; without it such a connection would never become an issue."""
+    for _ in range(5):
+        record_trouble(connection.pk, connection.workspace_id, DOWN)
+    with scope(workspace=connection.workspace_id):
+        told = Event.objects.get(type="connection.offline")
+        others = [connect_like(connection, health=health) for health in ("offline", "active")]
+        Connection.objects.update(offline_since=None)
+    with database.cursor() as cursor:
+        cursor.execute(import_module("connections.migrations.0010_offline_since_before").SINCE_BEFORE)
+        cursor.execute("SELECT clock_timestamp()")
+        (now,) = cursor.fetchone()
+    since = [fresh(each).offline_since for each in (connection, *others)]
+    assert since[0] == told.created_at and since[2] is None
+    assert now - timedelta(seconds=60) < since[1] <= now, "its event is forgotten"
+
+
+def connect_like(connection: Connection, **values: Any) -> Connection:
+    row = Connection(workspace_id=connection.workspace_id, system=connection.system, name="Plant 2", **values)
+    row.save(force_insert=True)
+    return row

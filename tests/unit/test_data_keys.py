@@ -305,6 +305,23 @@ def test_a_workspace_whose_key_is_missing_stops_no_other(workspace: Workspace, r
     assert data_key_id_of(fresh(other).ciphertext) is not None and open_secret(fresh(other)) == "theirs"
 
 
+def test_after_the_loss_of_the_ring_new_data_keys_take_what_is_entered_again(workspace: Workspace, ring: Any) -> None:
+    """As docs/guides/backup.md tells it."""
+    row = store(workspace)
+    ring.ENCRYPTION_KEYS = NEW
+    assert "`manage.py rotate_keys --data-keys`" in fails("check_keys")[2]
+
+    fails("rotate_keys", "--data-keys")
+    with transaction.atomic():
+        seal(row, "entered again")
+        row.save()
+
+    assert open_secret(fresh(row)) == "entered again"
+    age(workspace)
+    assert "Deleted: 1 data keys" in fails("rotate_keys")[0], "the dead one is named a last time"
+    assert "1 of 1 data keys and 1 of 1 secrets open" in run("check_keys")[0]
+
+
 def test_rotating_without_a_ring_says_how_to_mend_it(workspace: Workspace, ring: Any) -> None:
     ring.ENCRYPTION_KEYS = "broken"
     assert "Entry 1" in fails("rotate_keys")[2] and "Entry 1" in fails("check_keys")[2]

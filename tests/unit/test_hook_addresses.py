@@ -28,7 +28,7 @@ BODY = b'{"type": "order.changed", "order": {"id": 7}, "api_key": "sesame-sesame
 
 @pytest.fixture
 def connection(settings: Any, erp_server: TestErpServer) -> Connection:
-    settings.CONNECTORS = ["tests.unit.test_inbound_hooks.HookedErp"]
+    settings.CONNECTORS = ["tests.inbound_stage.HookedErp"]
     settings.PUBLIC_URL = "https://lineshaft.example"
     return connect(erp_server)
 

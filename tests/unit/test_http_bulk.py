@@ -240,6 +240,22 @@ def test_message_on_a_connection_gone_stale_is_sent_on_a_new_one(door):
     assert server.accepted == 20
 
 
+@pytest.mark.parametrize("is_kept", [True, False], ids=["on a kept connection", "on a new one"])
+def test_nothing_is_sent_when_the_time_is_over_before_the_first_byte(door, is_kept):
+    """The process was frozen between the request and libcurl's first step."""
+    with peer(always(message())) as server:
+        if is_kept:
+            send_one(door, server.url())
+        door.submit(request(server.url(), "late"))
+        (origin,) = door._origins.values()
+        (job,) = origin.waiting or [lane.job for lane in door._lanes]
+        job.begun -= 60
+        (result,) = door.finished(10)
+        assert (result.status, result.error_code) == (None, "CONNECT_TIMED_OUT")
+        assert send_one(door, server.url("/next")).status == 200
+    assert [one.path for one in server.received][is_kept:] == ["/next"]
+
+
 def test_waiting_with_nothing_in_flight_returns_at_once(door):
     begun = time.monotonic()
     assert door.finished(30) == []

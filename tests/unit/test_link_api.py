@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.urls import reverse
-from django_scopes import scope
+from django_scopes import scope, scopes_disabled
 
 from connections.choices import LinkStatus
 from connections.models import Connection, LinkSession
@@ -16,6 +16,7 @@ from core import ids
 from tests.connectors import API_KEY, SLUG, TestErpServer, connect, erp_connector, erp_server  # noqa: F401
 from tests.tenants import api, make_person, make_token, make_workspace, signed_in
 from workspaces.models import ApiToken, AuditEvent, Workspace
+from workspaces.tokens import create_token
 
 pytestmark = [
     pytest.mark.django_db,
@@ -102,6 +103,20 @@ def test_exchange_when_the_caller_may_less_then_the_token_may_no_more(workspace,
     assert (asked.status_code, asked.json()["code"]) == (403, "MISSING_SCOPE")
     details = post(narrow, "/exchange", {"code": code}).json()["token_details"]
     assert (details["scopes"], details["allowed_networks"]) == (["connections:read"], ["127.0.0.0/8"])
+
+
+def test_exchange_when_a_persons_token_asks_then_the_new_one_is_that_persons(workspace, client, erp_server):
+    person = make_person("developer", workspace)
+    code = finish(post(client, "", {}).json()["token"], erp_server)
+    with scope(workspace=workspace.pk):
+        _, clear = create_token(
+            workspace=workspace, name="mine", scopes=["connections:write", "records:read"], environment="live",
+            person_id=person.pk, created_by="me",
+        )  # fmt: skip
+    answer = post(api(clear), "/exchange", {"code": code})
+    assert answer.status_code == 201, answer.content
+    with scopes_disabled():
+        assert ApiToken.objects.get(connection_id__isnull=False).person_id == person.pk
 
 
 @pytest.mark.parametrize(

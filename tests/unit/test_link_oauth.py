@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.test import Client
 from django_scopes import scope, scopes_disabled
 
 from connections.models import Connection, Credential, Grant, LinkSecret, LinkSession
@@ -184,3 +187,24 @@ def test_the_client_secret_goes_to_no_host_that_the_workspace_did_not_name(
         linking.start_oauth(session, {"base_url": server.base_url}, browser)
     assert caught.value.code == "OAUTH_HOST_NOT_ALLOWED" and server.host in caught.value.detail
     assert not server.attempts()
+
+
+@pytest.mark.filterwarnings("ignore:No directory at")
+def test_oauth_answer_when_it_comes_again_then_the_page_leads_back_and_the_customer_is_on_record(workspace):
+    changes = {"oauth_client_id": "app", CLIENT_SECRET: "s3cret", "oauth_hosts": ["erp.example"]}
+    update_system_settings(workspace=workspace, system=SLUG, environment="live", changes=changes, by="me")
+    _, token = linking.create_link_session(workspace=workspace, environment="live", system=SLUG, created_by="test")
+    client, address = Client(), f"/link/{token}"
+    assert client.post(address).status_code == 303
+    leave = html.unescape(client.post(f"{address}/connect", {"base_url": "https://erp.example"}).content.decode())
+    (state,) = re.findall(r"[?&]state=([\w-]+)", leave.split("data-forward")[0])
+
+    denied = client.get("/link/oauth/callback", {"state": state, "error": "access_denied"})
+
+    assert denied.status_code == 403 and f"{address}/connect" in denied.content.decode()
+    with scopes_disabled():
+        event = AuditEvent.objects.get(action="link.refused")
+        session = LinkSession.objects.get()
+    assert (event.actor_kind, event.actor) == ("customer", f"customer by link lnk_{session.pk.hex}")
+    assert event.request_id.startswith("req_")
+    assert client.get("/link/oauth/callback", {"state": state}).status_code == 400

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import html
 import re
+from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db.models.functions import Now
 from django.test import Client
-from django.urls import reverse
-from django_scopes import scopes_disabled
+from django_scopes import scope, scopes_disabled
 
 from connections.choices import LinkStatus
-from connections.models import Connection, LinkSecret, LinkSession, SystemLogo
-from connections.services.linking import Row, create_link_session
-from console.link.branding import brand_of, initials_of, theme_of
-from console.link.colours import READABLE, as_text, contrast, text_on
-from console.link.forms import SignInForm
+from connections.models import Connection, LinkSecret, LinkSession
+from connections.services import linking
+from connections.services.linking import FieldChoices, Row
+from connections.services.systems import update_system_settings
+from console.link.forms import PlacesForm, SignInForm
 from console.link.sharing import permissions, shares
 from console.link.urls import urlpatterns
-from core.errors import ValidationFailedError
-from core.images import image_type
 from integrations.sdk.declarations import Boolean, Integer, Secret, Text, Url
-from tests.connectors import API_KEY, TestErpServer, erp_connector, erp_server  # noqa: F401
+from tests.connectors import API_KEY, SLUG, TestErpServer, connect, erp_connector, erp_server  # noqa: F401
+from tests.link_browsing import begun, invite, signed_to_the_erp, text, workspace  # noqa: F401
+from tests.linking_stage import ORIGIN, RETURN, refused
 from tests.oauth.connector import CONNECTORS as BEHIND_OAUTH
-from tests.tenants import make_person, make_workspace, signed_in
-from workspaces.branding_form import fault_of_origin, fault_of_redirect
+from tests.tenants import make_person, signed_in
 from workspaces.models import AuditEvent, Workspace
 
 pytestmark = [
@@ -33,42 +34,7 @@ pytestmark = [
     pytest.mark.usefixtures("erp_connector"),
     pytest.mark.filterwarnings("ignore:No directory at"),
 ]
-PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 20
 CANARY = "canary-of-the-customer"
-
-
-@pytest.fixture
-def workspace() -> Workspace:
-    return make_workspace("Nordring")
-
-
-def invite(workspace: Workspace, **wishes: Any) -> tuple[LinkSession, str]:
-    """A session for the test ERP and the address of its page."""
-    values = {"environment": "live", "system": "test-erp", "created_by": "test", **wishes}
-    session, token = create_link_session(workspace=workspace, **values)
-    return session, f"/link/{token}"
-
-
-def text(response: Any, status: int = 200) -> str:
-    assert response.status_code == status, response.content[:500]
-    content: str = response.content.decode()
-    return content
-
-
-def begun(workspace: Workspace, **wishes: Any) -> tuple[Client, str]:
-    """A browser that pressed Begin."""
-    _, address = invite(workspace, **wishes)
-    client = Client()
-    assert client.post(address).status_code == 303
-    return client, address
-
-
-def signed_to_the_erp(workspace: Workspace, erp: TestErpServer, **wishes: Any) -> tuple[Client, str]:
-    """A browser whose sign-in worked."""
-    client, address = begun(workspace, **wishes)
-    answer = client.post(f"{address}/connect", {"base_url": erp.base_url, "api_key": API_KEY, "site": "north"})
-    assert (answer.status_code, answer["Location"]) == (303, f"{address}/result"), answer.content[:1000]
-    return client, address
 
 
 # --- headers and cookies ----------------------------------------------------------------------------------------------
@@ -141,7 +107,8 @@ def test_link_js_may_be_loaded_from_any_site() -> None:
     assert response["Cross-Origin-Resource-Policy"] == "cross-origin" and "public" in response["Cache-Control"]
 
 
-# --- who may go on ------------------------------------------------------------------------------------------------------
+# --- who may go on ----------------------------------------------------------------------------------------------------
+
 
 STEPS = sorted(
     str(pattern.pattern).removeprefix("<str:token>")
@@ -206,7 +173,36 @@ def test_customer_acts_as_customer_also_for_who_is_signed_in_elsewhere(
     assert finished.workspace_id == workspace.pk and finished.request_id.startswith("req_")
 
 
-# --- what is drawn ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("step", ["system", "connect"])
+def test_step_after_taking_over_leads_on_also_where_the_link_names_the_system(workspace, step):
+    _, address = begun(workspace)
+    other = Client()
+    other.post(f"{address}/take-over")
+
+    answer, hops = other.get(f"{address}/{step}"), 0
+    while answer.status_code == 303 and hops < 5:
+        answer, hops = other.get(answer["Location"]), hops + 1
+
+    assert answer.status_code == 200 and b"Sign in to Test ERP" in answer.content
+
+
+def test_start_when_the_system_was_switched_off_then_the_browser_stays_the_same(workspace):
+    _, address = invite(workspace)
+    for enabled in (False, True):
+        with scope(workspace=workspace.pk):
+            update_system_settings(
+                workspace=workspace, system=SLUG, environment="live", changes={"enabled": enabled}, by="me"
+            )
+        if not enabled:
+            client = Client()
+            page = client.post(address)
+            assert page.status_code == 404 and f'href="{address}"' in page.content.decode()
+            assert "cannot be connected at the moment" in page.content.decode()
+    assert client.get(address).status_code == 200
+    assert client.post(address)["Location"] == f"{address}/connect"
+
+
+# --- what is drawn ----------------------------------------------------------------------------------------------------
 
 
 def test_secret_that_was_typed_is_never_drawn(workspace: Workspace, erp_server: TestErpServer) -> None:
@@ -281,7 +277,36 @@ def test_more_than_asked_is_refused_when_sent_by_hand(workspace: Workspace, erp_
         assert not Connection.objects.exists()
 
 
-# --- failures -----------------------------------------------------------------------------------------------------------
+def test_place_that_is_not_needed_can_be_left_as_it_is() -> None:
+    offered = [FieldChoices("company", "Company", "", [(1, "North"), (2, "South")], required=False)]
+
+    form = PlacesForm(offered, {})
+    assert next(iter(form.fields["company"].widget.choices)) == ("", "As the account is set")
+    assert form.initial["company"] == "" and PlacesForm(offered, {"company": 2}).initial["company"] == "2"
+    for typed, value in (("", None), ("2", 2)):
+        form = PlacesForm(offered, {}, {"company": typed})
+        assert form.is_valid() and form.values() == {"company": value}
+    needed = PlacesForm([FieldChoices("company", "Company", "", [(1, "North"), (2, "South")])], {}, {"company": ""})
+    assert not needed.is_valid() and next(iter(needed.fields["company"].widget.choices)) == ("1", "North")
+
+
+@pytest.mark.parametrize(("given", "shared"), [(True, True), (False, False)])
+def test_renewal_when_raw_calls_are_let_through_then_the_customer_is_asked_again(workspace, erp_server, given, shared):
+    connection = connect(erp_server, workspace=workspace)
+    client, address = begun(workspace, system="", connection=connection)
+    client.post(f"{address}/connect", {"base_url": erp_server.base_url, "api_key": API_KEY, "site": "north"})
+    page = client.get(f"{address}/share").content.decode()
+    assert re.search(r'name="passthrough"[^>]*checked', page), "as it stands now"
+
+    client.post(
+        f"{address}/share", {"purchase_order": "read", "vendor": "read", **({"passthrough": "on"} if given else {})}
+    )
+
+    with scopes_disabled():
+        assert Connection.objects.get().passthrough_shared is shared
+
+
+# --- failures ---------------------------------------------------------------------------------------------------------
 
 
 def test_what_only_the_operator_can_mend_is_not_told_to_the_customer(workspace: Workspace, settings: Any) -> None:
@@ -305,183 +330,93 @@ def test_token_that_is_none_is_a_page_of_its_own(token: str) -> None:
         assert "This link does not work" in text(Client().get(f"/link/{token}{step}"), 404)
 
 
-# --- faces --------------------------------------------------------------------------------------------------------------
+# --- several tabs -----------------------------------------------------------------------------------------------------
 
 
-def test_face_of_a_workspace_is_on_its_pages_also_on_the_last(workspace: Workspace, erp_server: TestErpServer) -> None:
-    workspace.display_name, workspace.colour, workspace.logo, workspace.logo_type = (
-        "Nordring AG",
-        "#fde047",
-        PNG,
-        "image/png",
-    )
-    workspace.support_address, workspace.privacy_url = "help@nordring.example", "https://nordring.example/privacy"
-    workspace.save()
-    client, address = signed_to_the_erp(workspace, erp_server)
-    done = text(client.post(f"{address}/share", {"purchase_order": "read", "vendor": "read"}))
-    used = text(client.get(address), 410)
-
-    for page in (done, used):
-        assert "Nordring AG" in page and "mailto:help@nordring.example" in page and "/privacy" in page
-        assert f'src="{address}/logo"' in page and f'href="{address}/theme.css"' in page
-    assert "--brand:#fde047;--on-brand:#000000" in text(client.get(f"{address}/theme.css"))
-    logo = client.get(f"{address}/logo")
-    assert (logo.content, logo["Content-Type"]) == (PNG, "image/png") and "private" in logo["Cache-Control"]
-    assert client.get("/link/unknown/theme.css").status_code == 404 == client.get("/link/unknown/logo").status_code
+@pytest.fixture
+def two_systems(settings: Any) -> None:
+    settings.CONNECTORS = ["tests.connectors.TestErp", "integrations.connectors.tryton.Tryton"]
 
 
-def test_face_that_is_not_set_is_plain() -> None:
-    plain = Workspace(name="Acme Tools", support_address="javascript:alert(1)", privacy_url="http://x", colour="red;}")
-
-    brand = brand_of(plain)
-    assert (brand.name, brand.initials, brand.support_link, brand.privacy_url) == ("Acme Tools", "AT", "", "")
-    assert theme_of(plain).startswith(":root{--brand:#0f766e;") and initials_of("") == "?"
-
-
-def test_colours_stay_readable() -> None:
-    for colour in ("#000000", "#ffffff", "#ffff00", "#1d4ed8", "#808080", "#ff0000", "#00ff00"):
-        assert contrast(text_on(colour), colour) >= READABLE, colour
-        for page in ("#ffffff", "#161b22"):
-            assert contrast(as_text(colour, page), page) >= READABLE, (colour, page)
-    assert as_text("#1d4ed8", "#ffffff") == "#1d4ed8" and round(contrast("#000000", "#ffffff")) == 21
-
-
-# --- the owner's and the operator's screens -----------------------------------------------------------------------------
-
-
-def branding(workspace: Workspace, **values: Any) -> dict[str, Any]:
-    plain = {"name": workspace.name, "memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
-    return {**plain, **values}
-
-
-def change(workspace: Workspace) -> str:
-    return reverse("admin:workspaces_workspace_change", args=[workspace.pk])
-
-
-def test_owner_sets_the_face_and_the_addresses(workspace: Workspace) -> None:
-    client = signed_in(make_person("owner", workspace))
-    values = {
-        "display_name": "Nordring AG",
-        "colour": "#1D4ED8",
-        "support_address": "https://nordring.example/help",
-        "privacy_url": "https://nordring.example/privacy",
-        "logo_upload": SimpleUploadedFile("logo.svg", PNG, "image/svg+xml"),
-        "link_redirect_uris": "https://app.example/linked?x=1\nhttp://localhost:8080/linked\n\nhttps://app.example/linked?x=1",
-        "link_origins": "https://app.example\nhttp://127.0.0.1:8080",
-    }
-    response = client.post(change(workspace), branding(workspace, **values))
-    assert response.status_code == 302, re.findall(r'class="[^"]*error[^"]*".{0,300}', response.content.decode())
-
-    workspace.refresh_from_db()
-    assert (workspace.colour, bytes(workspace.logo or b""), workspace.logo_type) == ("#1d4ed8", PNG, "image/png")
-    assert workspace.link_redirect_uris == ["https://app.example/linked?x=1", "http://localhost:8080/linked"]
-    assert workspace.link_origins == ["https://app.example", "http://127.0.0.1:8080"]
-    assert "data:image/png;base64," in text(client.get(change(workspace)))
-    client.post(change(workspace), branding(workspace, display_name="Nordring AG", remove_logo="on"))
-    workspace.refresh_from_db()
-    assert (workspace.logo, workspace.logo_type) == (None, "")
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "told"),
-    [
-        ("colour", "red", "six digits"),
-        ("support_address", "call me", "valid email address"),
-        ("support_address", "https://", "https address"),
-        ("privacy_url", "http://nordring.example/privacy", "https address"),
-        ("privacy_url", "javascript:alert(1)", "valid URL"),
-        ("logo_upload", SimpleUploadedFile("logo.png", b"<svg onload=alert(1)>", "image/png"), "PNG, JPEG or WebP"),
-        ("logo_upload", SimpleUploadedFile("logo.png", PNG + b"\x00" * 200_000, "image/png"), "at most 200 kB"),
-        ("link_redirect_uris", "https://app.example/ok\nhttp://app.example/plain", "must begin with https://"),
-        ("link_origins", "https://app.example/", "without a slash"),
-    ],
-    ids=str,
-)
-def test_face_or_address_that_does_not_fit_is_refused(field: str, value: Any, told: str, workspace: Workspace) -> None:
-    client = signed_in(make_person("owner", workspace))
-    page = text(client.post(change(workspace), branding(workspace, **{field: value})))
-
-    assert told in page
-    workspace.refresh_from_db()
-    assert workspace.logo is None and workspace.colour == "" and workspace.link_origins == []
-
-
-@pytest.mark.parametrize(
-    ("address", "fits"),
-    [
-        ("https://app.example/linked", True),
-        ("https://app.example", True),
-        ("http://[::1]:3000/linked", True),
-        ("https://app.example/linked#done", False),
-        ("https://app.example/linked#", False),
-        ("https://user@app.example/", False),
-        ("https://app.example/a b", False),
-        ("https://app.example\\@evil.example", False),
-        ("//app.example/linked", False),
-        ("javascript:alert(1)", False),
-        ("https://app.example:99999/", False),
-        ("https://bücher.example/", False),
-        ("https://app.example/" + "x" * 500, False),
-    ],
-)
-def test_redirect_address_is_judged(address: str, fits: bool) -> None:
-    assert (fault_of_redirect(address) == "") is fits
-
-
-@pytest.mark.parametrize(
-    ("origin", "fits"),
-    [
-        ("https://app.example", True),
-        ("https://app.example:8443", True),
-        ("http://localhost:3000", True),
-        ("https://app.example:443", False),
-        ("https://App.example", False),
-        ("https://app.example/path", False),
-        ("https://app.example?x=1", False),
-        ("http://app.example", False),
-        ("null", False),
-        ("*", False),
-    ],
-)
-def test_origin_is_judged_as_browsers_write_it(origin: str, fits: bool) -> None:
-    assert (fault_of_origin(origin) == "") is fits
-
-
-def test_auditor_sees_the_face_and_no_field(workspace: Workspace) -> None:
-    workspace.logo, workspace.logo_type = PNG, "image/png"
-    workspace.save()
-    page = text(signed_in(make_person("auditor", workspace)).get(change(workspace)))
-
-    assert "data:image/png;base64," in page and "logo_upload" not in page and 'type="file"' not in page
-
-
-def test_logo_of_a_system_is_uploaded_by_the_operator_and_shown(workspace: Workspace) -> None:
-    operator = signed_in(make_person(is_superuser=True))
-    add = reverse("admin:connections_systemlogo_add")
-    wrong = {"system": "test-erp", "picture": SimpleUploadedFile("a.png", b"GIF89a", "image/png")}
-    assert "PNG, JPEG or WebP" in text(operator.post(add, wrong))
-    right = {
-        "system": "test-erp",
-        "picture": SimpleUploadedFile("a.webp", b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/png"),
-    }
-    assert operator.post(add, right).status_code == 302
-
-    assert SystemLogo.objects.get().image_type == "image/webp"
+def test_form_that_was_drawn_for_another_system_sends_its_password_nowhere(workspace, erp_server, two_systems):
     client, address = begun(workspace, system="")
-    assert "/link/systems/test-erp/logo" in text(client.get(f"{address}/system"))
-    assert Client().get("/link/systems/test-erp/logo")["Content-Type"] == "image/webp"
-    assert Client().get("/link/systems/tryton/logo").status_code == 404
+    client.post(f"{address}/system", {"system": "tryton"})
+    drawn = client.get(f"{address}/connect").content.decode()
+    (of,) = re.findall(r'name="drawn-for" value="([^"]*)"', drawn)
+    client.post(f"{address}/system", {"system": SLUG})
+
+    answer = client.post(f"{address}/connect", {"drawn-for": of, "base_url": erp_server.base_url, "api_key": API_KEY})
+
+    assert (of, answer["Location"]) == ("tryton", f"{address}/connect") and not erp_server.calls
+
+
+def test_share_that_was_drawn_for_another_account_connects_nothing(workspace, erp_server):
+    client, address = signed_to_the_erp(workspace, erp_server)
+    (of,) = re.findall(r'name="drawn-for" value="([^"]+)"', client.get(f"{address}/share").content.decode())
+    client.post(f"{address}/connect", {"base_url": erp_server.base_url, "api_key": API_KEY, "site": "south"})
+
+    answer = client.post(f"{address}/share", {"drawn-for": of, "purchase_order": "read", "vendor": "read"})
+
+    assert answer["Location"] == f"{address}/result"
     with scopes_disabled():
-        assert AuditEvent.objects.filter(action="system_logo.added", object_id="test-erp").exists()
-    for role in ("owner", "auditor"):
-        assert signed_in(make_person(role, workspace)).get(add).status_code == 403
+        assert not Connection.objects.exists()
 
 
-@pytest.mark.parametrize(
-    ("content", "media_type"),
-    [(PNG, "image/png"), (b"\xff\xd8\xff\xe0", "image/jpeg"), (b"RIFF0000WEBP", "image/webp")],
-)
-def test_picture_is_known_by_its_first_bytes(content: bytes, media_type: str) -> None:
-    assert image_type(content) == media_type
-    with pytest.raises(ValidationFailedError):
-        image_type(b" " + content)
+# --- where it leads back ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def returning(workspace: Workspace) -> Workspace:
+    """One that registered where its pages lead back."""
+    workspace.link_redirect_uris, workspace.link_origins = [RETURN], [ORIGIN]
+    workspace.save(update_fields=["link_redirect_uris", "link_origins"])
+    return workspace
+
+
+def test_finish_when_the_answer_was_lost_then_the_same_browser_gets_it_again_until_the_code_is_taken(
+    returning, erp_server
+):
+    client, address = signed_to_the_erp(returning, erp_server, redirect_uri=RETURN, state="s1")
+    choice = {"purchase_order": "read", "vendor": "read"}
+    codes = []
+    for wanted in (choice, choice, {}):
+        page = html.unescape(client.post(f"{address}/share", wanted).content.decode())
+        (back,) = re.findall(rf'href="({re.escape(RETURN)}[^"]+)"', page)
+        told = parse_qs(urlsplit(back).query)
+        assert told["state"] == ["s1"]
+        codes.append(told["code"][0])
+    used = client.get(address)
+    assert used.status_code == 410 and f'action="{address}/share"' in used.content.decode()
+    stranger = Client().post(f"{address}/share", choice)
+    assert stranger.status_code == 410 and RETURN not in stranger.content.decode()
+
+    for code in codes[:-1]:
+        refused("CODE_UNKNOWN", linking.exchange, code, workspace=returning, environment="live", created_by="b")
+    linking.exchange(codes[-1], workspace=returning, environment="live", created_by="b")
+
+    assert client.post(f"{address}/share", choice).status_code == 410
+    with scopes_disabled():
+        assert Connection.objects.count() == 1 and LinkSession.objects.get().status == LinkStatus.EXCHANGED
+
+
+def test_finish_when_its_code_is_late_then_no_other_is_given(returning, erp_server):
+    client, address = signed_to_the_erp(returning, erp_server, redirect_uri=RETURN)
+    client.post(f"{address}/share", {"purchase_order": "read", "vendor": "read"})
+    with scopes_disabled():
+        LinkSession.objects.update(code_expires_at=Now() - timedelta(seconds=1))
+    assert client.post(f"{address}/share", {}).status_code == 410 == client.get(address).status_code
+
+
+@pytest.mark.parametrize("end", ["share", "cancel"])
+@pytest.mark.parametrize("registered", [True, False])
+def test_end_when_the_owner_took_the_address_away_then_it_is_told_nothing(returning, erp_server, end, registered):
+    client, address = signed_to_the_erp(returning, erp_server, redirect_uri=RETURN, origin=ORIGIN)
+    if not registered:
+        returning.link_redirect_uris, returning.link_origins = [], []
+        returning.save(update_fields=["link_redirect_uris", "link_origins"])
+
+    page = client.post(f"{address}/{end}", {"purchase_order": "read", "vendor": "read"})
+
+    content = page.content.decode()
+    assert page.status_code == 200 and (f'href="{RETURN}' in content) is (f'data-origin="{ORIGIN}"' in content)
+    assert (ORIGIN in content) is registered

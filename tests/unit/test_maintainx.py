@@ -32,7 +32,7 @@ from integrations.sdk.writes import Change, JobState
 from integrations.simulators import running
 from integrations.simulators.kit.server import Simulator
 from tests.contract.kit import CONNECTION_ID
-from tests.contract.write_kit import Writer, new_mark
+from tests.contract.writer import Writer, new_mark
 
 DAY = timedelta(days=1)
 

@@ -9,14 +9,15 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, transaction
 from django_scopes import scope, scopes_disabled
 
-from connections.models import Connection, Credential, Grant, LinkSecret, LinkSession
+from connections.models import Connection, Credential, Grant, LinkSecret, LinkSession, UpstreamCall
 from connections.services import delete_connection, update_connection
+from connections.services.passthrough import RawCall, pass_through
 from core import ids
 from core.errors import ConflictError
 from syncs.models import Record, Sync, SyncRun
 from syncs.services import purging
 from syncs.ticks import purge_deleted_connections
-from tests.connectors import TestErpServer, connect, erp_connector, erp_server  # noqa: F401
+from tests.connectors import TestErp, TestErpServer, connect, erp_connector, erp_server  # noqa: F401
 from tests.syncing import events_of, run_sync, sync_of
 from tests.tenants import api, make_person, make_token, signed_in
 from workspaces.choices import EventType
@@ -220,3 +221,35 @@ def test_command_deletes_and_purges_when_the_name_was_typed(sync: Sync, monkeypa
 
     assert "its data is purged" in capsys.readouterr().out and left(Connection) == 0
     assert {event.actor_kind for event in audited(connection)} == {"command"}
+
+
+def test_command_waits_for_another_purger_but_not_for_ever(sync: Sync, monkeypatch: Any) -> None:
+    """As a tick that stands still has it: every batch finds the row held."""
+    monkeypatch.setattr("syncs.management.commands.delete_connection.purge_batch", lambda _: False)
+    monkeypatch.setattr("syncs.management.commands.delete_connection.BUSY_LIMIT_SECONDS", 0.5)
+    with pytest.raises(CommandError, match="the ticks go on purging"):
+        call_command("delete_connection", str(ids.show(Connection.PREFIX, sync.connection_id)), "--yes", "--now")
+    assert left(Connection) == 1
+
+
+def test_raw_call_when_its_connection_is_purged_meanwhile_then_the_answer_is_given_all_the_same(
+    erp_server: TestErpServer, monkeypatch: Any
+) -> None:
+    erp_server.add_orders(1)
+    connection = connect(erp_server)
+    send = TestErp.passthrough
+
+    def purged_meanwhile(self: TestErp, *args: Any) -> Any:
+        answer = send(self, *args)
+        delete_connection(Connection.objects.get(pk=connection.pk), by="me")
+        while purging.purge_batch(connection.pk):
+            pass
+        return answer
+
+    monkeypatch.setattr(TestErp, "passthrough", purged_meanwhile)
+
+    with scope(workspace=connection.workspace_id):
+        answer = pass_through(connection, RawCall("GET", "/me"), by="test")
+
+    assert answer.status == 200
+    assert left(Connection) == 0 == left(UpstreamCall)

@@ -32,7 +32,7 @@ from tests.webhook_stage import (
 from webhooks.models import Delivery, DeliveryAttempt, WebhookEndpoint, WebhookSecret
 from webhooks.services import recover, resend, send_test
 from webhooks.services.claiming import LEASE_SECONDS, SLOTS, claim_batch
-from webhooks.services.endpoints import enable_endpoint
+from webhooks.services.endpoints import enable_endpoint, update_endpoint
 from webhooks.services.fanout import fan_out
 from webhooks.services.judging import Outcome
 from webhooks.services.keeping import forget_old_deliveries
@@ -378,6 +378,50 @@ def test_a_claim_whose_worker_died_falls_due_again_and_its_late_outcome_is_left_
     assert write_outcomes([Outcome(second, status_code=200)]) == 1
     assert write_outcomes([Outcome(second, status_code=200)]) == 0
     assert deliveries(endpoint)[0].status == "delivered"
+
+
+def test_recovering_takes_a_claim_that_has_ended_from_its_worker(workspace: Workspace, hand: HandClock) -> None:
+    endpoint = make_endpoint(workspace, CLOSED_PORT)
+    emit(workspace)
+    fan_out()
+    with scopes_disabled():
+        Delivery.objects.filter(endpoint=endpoint).update(attempts=9)
+    (lost,) = claim_batch(10)
+    hand.advance(LEASE_SECONDS)
+    with scope(workspace=workspace.pk):
+        assert recover(endpoint, since=hand.at - timedelta(hours=1), by="ann") == 1
+    assert write_outcomes([Outcome(lost, status_code=500, error_code="HTTP_500")]) == 0
+    (row,) = deliveries(endpoint)
+    assert (row.status, row.attempts) == ("pending", 0), "the fresh schedule holds"
+
+
+def test_what_an_address_answers_is_not_held_against_the_one_that_replaced_it(workspace: Workspace) -> None:
+    endpoint = make_endpoint(workspace, CLOSED_PORT)
+    emit(workspace)
+    fan_out()
+    (claim,) = claim_batch(10)
+    with scope(workspace=workspace.pk):
+        update_endpoint(endpoint, url="http://127.0.0.1:9/new")
+    assert write_outcomes([Outcome(claim, status_code=410, error_code="HTTP_410")]) == 1
+    assert (fresh(endpoint).status, endpoint.failures_in_row) == ("active", 0)
+    (row,) = deliveries(endpoint)
+    assert (row.status, row.attempts) == ("pending", 1)
+
+
+def test_what_was_sent_thin_stays_thin_when_the_endpoint_asks_for_full_payloads(
+    workspace: Workspace, hand: HandClock
+) -> None:
+    with sink(500) as there:
+        endpoint = make_endpoint(workspace, there.url)
+        emit(workspace)
+        deliver()
+    age(endpoint, payload="full")
+    emit(workspace)
+    fan_out()
+    hand.advance(6)
+    again, new = sorted(claim_batch(10), key=lambda claim: claim.position)
+    assert again.body.encode() == there.messages[0].body
+    assert new.body == "", "it is still to be rendered"
 
 
 def test_nothing_is_sent_by_a_worker_that_was_frozen_until_its_claim_ended(

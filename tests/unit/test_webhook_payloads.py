@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django_scopes import scope, scopes_disabled
 
 from connections.models import Connection
@@ -16,6 +17,7 @@ from syncs.models import Record
 from tests.connectors import TestErpServer, connect, erp_connector, erp_server  # noqa: F401
 from tests.syncing import run_sync, sync_of
 from tests.webhook_stage import LOOPBACK_NETWORKS, deliver, deliveries, make_endpoint, sink
+from webhooks.services.purging import blank_deliveries
 from webhooks.services.sending import close_kept_doors
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("erp_connector")]
@@ -101,3 +103,26 @@ def test_what_is_not_shared_is_left_out(connection: Connection, erp_server: Any)
             Connection.objects.filter(pk=connection.pk).update(shared={"vendor": "read"})
         deliver()
     assert [body["data"]["records"] for body in bodies(there)] == [[]]
+
+
+def test_what_was_cancelled_while_it_was_rendered_is_not_sent(
+    connection: Connection, erp_server: Any, monkeypatch: Any
+) -> None:
+    """The connection's data is purged between the reading of its records and the sending."""
+    erp_server.add_orders(1)
+    render = webhook_payloads.render
+
+    def rendered_too_late(event: Any) -> list[str]:
+        parts = render(event)
+        with transaction.atomic():
+            blank_deliveries([event.pk], workspace_id=connection.workspace_id, environment="test")
+        return parts
+
+    monkeypatch.setattr(webhook_payloads, "render", rendered_too_late)
+    with sink() as there:
+        endpoint = listen(connection, there.url)
+        run_sync(sync_of(connection))
+        deliver()
+    assert there.messages == []
+    (row,) = deliveries(endpoint)
+    assert (row.status, row.body) == ("cancelled", "")

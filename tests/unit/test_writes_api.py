@@ -1,86 +1,39 @@
-"""Writes over the API: what each outcome is answered with, what is refused, and what is done only once."""
+"""Writes over the API: what each outcome is answered with, and what is refused."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection as database
-from django.test import Client
 from django_scopes import scope
 
 from connections.choices import ConnectionStatus
 from connections.models import Connection
 from core.waiting import Places
 from syncs.api import waiting
-from syncs.models import Operation, Sync
-from syncs.operations.copying import record_id_of
-from tests.connectors import TestErpServer, connect, erp_server  # noqa: F401
+from syncs.models import Sync
+from tests.connectors import connect, erp_server  # noqa: F401
 from tests.syncing import copy_of, run_sync, sync_of
 from tests.tenants import api, make_token
+from tests.writes_stage import (  # noqa: F401
+    NEW,
+    OPERATIONS,
+    ORDERS,
+    client,
+    client_of,
+    connection,
+    count,
+    ok,
+    one,
+    refused,
+    send,
+    working,
+    writes_to,
+)
 from tests.writing import worker, writing_erp  # noqa: F401
 from workspaces.choices import Scope
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("writing_erp")]
-working = pytest.mark.usefixtures("worker")
-ORDERS, OPERATIONS = "/api/v1/purchase-orders", "/api/v1/operations"
-NEW = {"vendor": "7", "notes": "Gate 3", "lines": [{"quantity": "8", "unit": "EA", "description": "Seal"}]}
-
-
-@pytest.fixture
-def connection(erp_server: TestErpServer) -> Connection:
-    """With two orders in the copy."""
-    found = connect(erp_server)
-    erp_server.add_orders(2, first=1)
-    assert run_sync(sync_of(found)).status == "completed"
-    erp_server.forget_calls()
-    return found
-
-
-@pytest.fixture
-def client(connection: Connection) -> Client:
-    return client_of(connection)
-
-
-def client_of(connection: Connection, *scopes: str) -> Client:
-    """With a connection token."""
-    asked = scopes or (Scope.RECORDS_WRITE, Scope.OPERATIONS_WRITE)
-    return api(make_token(connection.workspace, scopes=asked, connection_id=connection.pk)[1])
-
-
-def send(client: Client, method: str, path: str, body: Any = None, **headers: Any) -> Any:
-    named = {name.replace("_", "-"): str(value) for name, value in headers.items()}
-    kind = named.pop("Content-Type", "application/json")
-    return getattr(client, method)(path, {} if body is None else body, content_type=kind, headers=named)
-
-
-def ok(response: Any, status: int = 200) -> dict[str, Any]:
-    assert response.status_code == status, response.content
-    return response.json()
-
-
-def refused(response: Any) -> tuple[int, str]:
-    body = response.json()
-    assert response["Content-Type"] == "application/problem+json", body
-    return response.status_code, body["code"]
-
-
-def po(connection: Connection, remote_id: str = "1") -> str:
-    return f"po_{record_id_of(connection.pk, 'purchase_order', remote_id).hex}"
-
-
-def one(connection: Connection, remote_id: str = "1") -> str:
-    return f"{ORDERS}/{po(connection, remote_id)}"
-
-
-def count(connection: Connection) -> int:
-    with scope(workspace=connection.workspace_id):
-        return int(Operation.objects.count())
-
-
-def writes_to(server: TestErpServer) -> list[str]:
-    return [f"{call.method} {call.path}" for call in server.calls if call.method != "GET"]
 
 
 # --- outcomes ---------------------------------------------------------------------------------------------------------
@@ -228,97 +181,6 @@ def test_prefer_when_it_holds_more_then_the_wait_is_found(client):
     for prefer in ("respond-async", 'return=minimal, wait="0"', "WAIT=0; x=1, wait=9", "handling=lenient,,wait=00"):
         response = send(client, "post", ORDERS, NEW, Prefer=prefer)
         assert (response.status_code, response["Preference-Applied"]) == (202, "wait=0"), prefer
-
-
-# --- idempotency ------------------------------------------------------------------------------------------------------
-
-
-@working
-def test_key_when_it_is_sent_again_then_the_same_operation_answers(client, connection, erp_server):
-    first = send(client, "post", ORDERS, NEW, Idempotency_Key="k-1")
-    other = client_of(connection, Scope.RECORDS_WRITE)
-    again = send(other, "post", ORDERS, NEW, Idempotency_Key="k-1")
-
-    assert ok(first, 201) == ok(again, 201), "another token of the same connection"
-    assert again["Idempotency-Replayed"] == "true" and again["Location"] == first["Location"]
-    assert refused(send(client, "post", ORDERS, {**NEW, "notes": "x"}, Idempotency_Key="k-1")) == (
-        422,
-        "IDEMPOTENCY_KEY_REUSED",
-    )
-    assert refused(send(client, "patch", one(connection), NEW, Idempotency_Key="k-1"))[0] == 422
-    assert writes_to(erp_server) == ["POST /orders"] and count(connection) == 1
-
-
-@working
-def test_key_when_its_operation_failed_then_the_same_problem_comes_again(client, connection, erp_server):
-    erp_server.fail("http_403", on="/orders/1", times=1, skip=1)
-    first = send(client, "patch", one(connection), {"notes": "x"}, Idempotency_Key="k-2")
-    again = send(client, "patch", one(connection), {"notes": "x"}, Idempotency_Key="k-2")
-    told = [{name: value for name, value in r.json().items() if name != "request_id"} for r in (first, again)]
-    assert refused(again)[0] == 424 and told[0] == told[1]
-    assert again["Idempotency-Replayed"] == "true"
-
-
-@working
-def test_key_when_fifty_send_it_at_once_then_one_object_is_made(connection, erp_server):
-    clients = [client_of(connection) for _ in range(10)]
-
-    def ask(number: int) -> tuple[int, str]:
-        try:
-            response = send(clients[number % 10], "post", ORDERS, NEW, Idempotency_Key="once", Prefer="wait=20")
-            return response.status_code, response["X-Operation-Id"]
-        finally:
-            database.close()
-
-    with ThreadPoolExecutor(50) as pool:
-        answers = list(pool.map(ask, range(50)))
-    assert {status for status, _ in answers} <= {201, 202}
-    assert len({operation for _, operation in answers}) == 1
-    last = send(clients[0], "post", ORDERS, NEW, Idempotency_Key="once", Prefer="wait=20")
-    assert ok(last, 201)["operation"]["id"] == answers[0][1]
-    assert writes_to(erp_server) == ["POST /orders"] and len(erp_server.orders) == 3
-
-
-def test_key_when_it_is_malformed_then_400(client, connection):
-    for key in ("", "a b", "\u00fc", "x" * 256, "tab\there"):
-        assert refused(send(client, "post", ORDERS, NEW, Idempotency_Key=key)) == (400, "INVALID_HEADER"), key
-    assert count(connection) == 0
-
-
-def test_key_when_the_request_was_refused_then_it_is_free_still(client, connection):
-    assert refused(send(client, "post", ORDERS, {"notes": 5}, Idempotency_Key="k")) == (422, "VALIDATION_FAILED")
-    assert send(client, "post", ORDERS, NEW, Idempotency_Key="k", Prefer="wait=0").status_code == 202
-
-
-# --- versions ---------------------------------------------------------------------------------------------------------
-
-
-def test_if_match_when_the_version_is_another_then_412_with_the_record(client, connection):
-    response = send(client, "patch", one(connection), {"notes": "x"}, If_Match='"7"')
-    assert refused(response) == (412, "VERSION_CONFLICT") and count(connection) == 0
-    assert response.json()["record"] == ok(client.get(one(connection)))
-
-
-@working
-def test_if_match_when_it_changed_upstream_then_412_with_the_record_as_it_is_now(client, connection, erp_server):
-    erp_server.change("orders", "1", notes="Somebody else's")
-    response = send(client, "patch", one(connection), {"description": "x"}, If_Match='"1"')
-    assert refused(response) == (412, "VERSION_CONFLICT") and writes_to(erp_server) == []
-    body = response.json()
-    assert (body["record"]["notes"], body["record"]["version"]) == ("Somebody else's", 2)
-    assert body["operation"]["status"] == "failed" and response["ETag"] == '"2"'
-
-
-def test_if_match_when_it_is_no_one_strong_tag_then_400(client, connection):
-    for tag in ('W/"1"', "1", '"1", "2"', '""', '"one"', '"1", ""'):
-        response = send(client, "patch", one(connection), {"notes": "x"}, If_Match=tag)
-        assert refused(response) == (400, "INVALID_HEADER"), tag
-
-
-def test_if_match_when_it_is_a_star_then_the_record_must_exist(client, connection):
-    assert send(client, "patch", one(connection), {"notes": "x"}, If_Match="*", Prefer="wait=0").status_code == 202
-    assert refused(send(client, "patch", one(connection, "99"), {}, If_Match="*")) == (404, "NOT_FOUND")
-    assert refused(send(client, "post", ORDERS, NEW, If_Match="*")) == (400, "INVALID_HEADER")
 
 
 # --- dry run ----------------------------------------------------------------------------------------------------------
@@ -475,157 +337,3 @@ def test_refresh_when_the_connection_is_away_then_it_says_so(connection, erp_ser
     change(connection, health=ConnectionStatus.DISCONNECTED)
     assert refused(send(client, "post", f"{one(connection)}/refresh")) == (409, "CONNECTION_NOT_ACTIVE")
     assert erp_server.calls == []
-
-
-# --- bulk -------------------------------------------------------------------------------------------------------------
-
-
-def bulk(client: Client, *items: dict[str, Any], **headers: Any) -> Any:
-    return send(client, "post", f"{ORDERS}/bulk", {"items": list(items)}, **headers)
-
-
-@working
-def test_bulk_then_each_item_has_its_own_outcome(client, connection, erp_server):
-    ids = [po(connection, "1"), po(connection, "2")]
-    response = bulk(
-        client,
-        {"operation": "create", "body": NEW},
-        {"operation": "update", "id": ids[0], "body": {"notes": "A"}, "if_match": 1},
-        {"operation": "update", "id": ids[1], "body": {"notes": "B"}, "if_match": '"9"'},
-        {"operation": "update", "id": ids[0], "body": {"lines": [{"quantity": "x"}]}},
-        {"operation": "delete", "id": po(connection, "77")},
-        {"operation": "action", "id": ids[0], "action": "shred"},
-        {"operation": "delete", "id": ids[1]},
-        Prefer="wait=30",
-    )
-    body = ok(response)
-    data = body["data"]
-    assert [item["status"] for item in data] == [201, 200, 412, 422, 404, 422, 200]
-    assert [item["index"] for item in data] == list(range(7))
-    assert [item["problem"] and item["problem"]["code"] for item in data] == [
-        None, None, "VERSION_CONFLICT", "VALIDATION_FAILED", "NOT_FOUND", "OPERATION_NOT_SUPPORTED", None,
-    ]  # fmt: skip
-    assert data[3]["problem"]["errors"][0]["pointer"] == "/items/3/body/lines/0/quantity"
-    assert [item["operation"] is None for item in data] == [False, False, True, True, True, True, False]
-    listed = ok(client.get(OPERATIONS, {"batch": body["batch_id"]}))["data"]
-    assert {one["id"] for one in listed} == {item["operation"]["id"] for item in data if item["operation"]}
-    assert ok(client.get(OPERATIONS, {"record": ids[0]}))["data"][0]["request"] == {"notes": "A"}
-
-
-@working
-def test_bulk_when_it_is_sent_again_under_its_key_then_nothing_is_done_twice(client, connection, erp_server):
-    items = [{"operation": "create", "body": {**NEW, "notes": str(n)}} for n in range(20)]
-    first, again = (ok(bulk(client, *items, Idempotency_Key="batch", Prefer="wait=30")) for _ in range(2))
-    assert {item["status"] for item in first["data"]} == {201} and first == again
-    assert writes_to(erp_server) == ["POST /orders"] * 20
-    other = ok(bulk(client, {"operation": "delete", "id": po(connection)}, Idempotency_Key="batch"))
-    assert other["data"][0]["problem"]["code"] == "IDEMPOTENCY_KEY_REUSED"
-    named = ok(bulk(client, {**items[0], "idempotency_key": "batch:7"}))["data"][0]
-    assert named["problem"]["code"] == "IDEMPOTENCY_KEY_REUSED"
-
-
-def test_bulk_when_nobody_works_then_202_tells_where_to_ask(client, connection):
-    response = bulk(client, {"operation": "create", "body": NEW}, {"operation": "create", "body": {}}, Prefer="wait=0")
-    body = ok(response, 202)
-    assert [item["status"] for item in body["data"]] == [202, 422]
-    assert response["Location"] == f"{OPERATIONS}?batch={body['batch_id']}"
-
-
-def test_bulk_when_the_call_itself_is_wrong_then_nothing_is_stored(client, connection):
-    good = {"operation": "create", "body": NEW}
-    for body, status, pointer in [
-        ({}, 422, "/items"),
-        ({"items": []}, 422, "/items"),
-        ({"items": [good] * 101}, 422, "/items"),
-        ({"items": [good, {**good, "colour": 1}]}, 400, "/items/1/colour"),
-        ({"items": [good, {"operation": "upsert"}]}, 422, "/items/1/operation"),
-        ({"items": [good, {"operation": "update", "body": {}}]}, 422, "/items/1/id"),
-        ({"items": [good, {"operation": "action", "id": po(connection)}]}, 422, "/items/1/action"),
-        ({"items": [{**good, "id": po(connection)}]}, 422, "/items/0/id"),
-        ({"items": [{**good, "body": []}]}, 422, "/items/0/body"),
-        ({"items": [{**good, "if_match": 1}]}, 422, "/items/0/if_match"),
-    ]:
-        response = send(client, "post", f"{ORDERS}/bulk", body, Prefer="wait=0")
-        assert response.status_code == status, response.content
-        assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
-    assert refused(bulk(client, good, If_Match='"1"')) == (400, "INVALID_HEADER")
-    assert refused(bulk(client, good, Idempotency_Key="x" * 253)) == (400, "INVALID_HEADER")
-    assert count(connection) == 0
-    item = ok(bulk(client, {"operation": "update", "id": po(connection), "body": {}, "if_match": True}))["data"][0]
-    assert (item["status"], item["problem"]["errors"][0]["pointer"]) == (400, "/items/0/if_match")
-
-
-# --- operations -------------------------------------------------------------------------------------------------------
-
-
-def op(operation: dict[str, Any], rest: str = "") -> str:
-    return f"{OPERATIONS}/{operation['id']}{rest}"
-
-
-@working
-def test_retry_when_it_failed_then_it_is_done_now(client, connection, erp_server):
-    erp_server.fail("http_403", on="/orders/1", times=1, skip=1)
-    failed = send(client, "patch", one(connection), {"notes": "x"}).json()["operation"]
-    done = ok(send(client, "post", op(failed, "/retry"), Prefer="wait=20"))
-    assert (done["id"], done["status"], done["error"]) == (failed["id"], "succeeded", None)
-    assert done["calls"][0]["body"] == {"notes": "x"}
-    assert refused(send(client, "post", op(failed, "/retry"))) == (409, "NOT_RETRYABLE")
-    assert refused(send(client, "post", op(failed, "/retry"), {"x": 1})) == (400, "UNKNOWN_FIELD")
-    writer = client_of(connection, Scope.RECORDS_WRITE)
-    assert refused(send(writer, "post", op(failed, "/retry"))) == (403, "MISSING_SCOPE")
-    assert ok(writer.get(op(failed)))["status"] == "succeeded", "who writes may see what became of it"
-
-
-@pytest.fixture
-def unsure(client: Client, connection: Connection, erp_server: TestErpServer, worker: None) -> dict[str, Any]:
-    """A vendor was made, the answer was lost, and the system cannot be searched for it."""
-    run_sync(sync_of(connection, "vendor"))
-    erp_server.fail("truncated", on="/vendors", times=1)
-    response = send(client, "post", "/api/v1/vendors", {"name": "Nordring"}, Prefer="wait=30")
-    body = ok(response, 202)
-    assert body["operation"]["status"] == "needs_review" and "Retry-After" not in response
-    return body["operation"]
-
-
-def test_resolve_when_it_was_done_then_the_object_becomes_the_outcome(client, connection, erp_server, unsure):
-    (candidate,) = unsure["candidates"]
-    assert candidate["remote_id"] in erp_server.vendors and unsure["error"]["code"] == "OUTCOME_UNKNOWN"
-    assert refused(send(client, "post", op(unsure, "/resolve"), {"outcome": "done"})) == (422, "VALIDATION_FAILED")
-    answer = send(client, "post", op(unsure, "/resolve"), {"outcome": "done", "remote_id": "nobody"})
-    assert (refused(answer)[0], answer.json()["errors"][0]["pointer"]) == (422, "/remote_id")
-    body = {"outcome": "done", "remote_id": candidate["remote_id"]}
-    done = ok(send(client, "post", op(unsure, "/resolve"), body))
-    assert done["status"] == "succeeded" and done["resolved_by"].startswith("token tok_")
-    assert ok(client.get(f"/api/v1/vendors/{done['record_id']}"))["name"] == "Nordring"
-    assert refused(send(client, "post", op(unsure, "/resolve"), body)) == (409, "NOT_UNKNOWN")
-
-
-def test_resolve_when_it_was_not_done_then_it_has_failed_and_may_be_tried_again(client, erp_server, unsure):
-    erp_server.delete("vendors", unsure["candidates"][0]["remote_id"])
-    again = ok(send(client, "post", op(unsure, "/resolve"), {"outcome": "look_again"}, Prefer="wait=20"), 202)
-    assert again["status"] == "needs_review" and again["candidates"] == []
-    body = {"outcome": "not_done", "remote_id": "1"}
-    assert refused(send(client, "post", op(unsure, "/resolve"), body)) == (422, "VALIDATION_FAILED")
-    assert refused(send(client, "post", op(unsure, "/resolve"), {"outcome": "maybe"}))[0] == 422
-    failed = ok(send(client, "post", op(unsure, "/resolve"), {"outcome": "not_done"}))
-    assert (failed["status"], failed["error"]["code"]) == ("failed", "NOT_DONE")
-    assert ok(send(client, "post", op(unsure, "/retry"), Prefer="wait=20"))["status"] == "succeeded"
-    assert len(erp_server.vendors) == 1
-
-
-def test_operations_when_listed_then_newest_first_page_by_page(client, connection):
-    made = [ok(send(client, "post", ORDERS, NEW, Prefer="wait=0"), 202)["operation"]["id"] for _ in range(5)]
-    seen, cursor = [], None
-    while True:
-        page = ok(client.get(OPERATIONS, {"limit": 2, **({"cursor": cursor} if cursor else {})}))
-        seen += [operation["id"] for operation in page["data"]]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            break
-    assert seen == made[::-1]
-    for name, value in (("status", "done"), ("kind", "upsert"), ("record", "po_1"), ("batch", "x"), ("entity", "x")):
-        assert refused(client.get(OPERATIONS, {name: value})) == (400, "INVALID_PARAMETER"), name
-    assert ok(client.get(OPERATIONS, {"status": "failed"}))["data"] == []
-    assert ok(client.get(OPERATIONS, {"record": po(connection)}))["data"] == []
-    assert refused(client.get(f"{OPERATIONS}/op_{'0' * 32}")) == (404, "NOT_FOUND")
-    assert refused(client.get(f"{OPERATIONS}/{made[0][3:]}")) == (404, "NOT_FOUND")
