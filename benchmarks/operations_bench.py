@@ -40,6 +40,7 @@ from workspaces.services import create_workspace
 from workspaces.tokens import create_token
 
 ENTITY, PATH, AT_ONCE = "work_order", "/api/v1/work-orders", 4
+LONGEST_WRITE_SECONDS = 120.0
 CREATES = 4  # every so many writes is a create
 WARM_UP = 80  # every child and every thread has done some
 READY_SECONDS, COPIED_BEFORE = 60.0, 2_000
@@ -301,7 +302,9 @@ class Client:
             raise BenchmarkError(f"{method} {path} answers {status}: {body}")
         late, operation = status == 202, body["operation"]
         while operation["status"] in UNFINISHED:
-            time.sleep(0.02)
+            if time.time() > began + LONGEST_WRITE_SECONDS:
+                raise BenchmarkError(f"{shown_id} is {operation['status']} after {LONGEST_WRITE_SECONDS:.0f} s.")
+            time.sleep(0.02)  # a service that was told 202 asks again
             _, operation, _ = self._ask("GET", f"/api/v1/operations/{shown_id}")
         ended = time.time()
         if operation["status"] != "succeeded":

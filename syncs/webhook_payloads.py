@@ -1,7 +1,7 @@
 """Full payloads of webhooks: an event with the records in it that it names.
 
 Told in the present form, as the API would answer now. A record that is not in the copy any more, or that the customer no
-longer shares, is left out of `records`; its id still stands in `data`, unless its entity is not shared, when it was.
+longer shares, is left out of `records`; its id still stands in `data.ids`.
 """
 
 from __future__ import annotations

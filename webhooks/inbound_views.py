@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import structlog
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
@@ -38,7 +38,7 @@ class InboundHooks(View):
         try:
             address = inbound.admit(connection_id, secret)
             hook = inbound.receive(address, _headers(request), _body(request))
-        except LineshaftError as error:
+        except (LineshaftError, UnreadablePostError) as error:  # the latter: the sender hung up
             return _refused(error)
         status = HookStatus(hook.status)
         return _private(JsonResponse({"status": status.value}, status=ANSWERS[status]))
@@ -68,7 +68,7 @@ def _too_large() -> BodyTooLargeError:
     return BodyTooLargeError(f"The body has more than {inbound.MAX_BODY_BYTES} bytes.")
 
 
-def _refused(error: LineshaftError) -> HttpResponse:
+def _refused(error: LineshaftError | UnreadablePostError) -> HttpResponse:
     problem = problem_of(error)
     log.info("hook_refused", status=problem.status, code=problem.code)
     answer = JsonResponse({"status": "refused", "detail": problem.detail}, status=problem.status)

@@ -10,6 +10,7 @@ Names of actions are `<object>.<past tense>`. Details hold names and ids, never 
 from __future__ import annotations
 
 import getpass
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -118,21 +119,32 @@ def changed_names(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[s
 def credential_used(connection_id: UUID, workspace_id: UUID, purpose: str) -> None:
     """The credential of a connection is about to be used, e.g. for `sync`, `operation`, `refresh`, `check`.
 
-    Written at most once an hour for each connection, purpose and process, but always for a check or a raw call that a
-    person or a token asked for. Call it before the credential is opened, outside of any transaction that may fail later.
+    Written about once an hour for each connection and purpose, whichever process it is, but always for a check or a raw
+    call that a person or a token asked for. Call it before the credential is opened, outside of any transaction that may
+    fail later.
     """
     asked = purpose in _ALWAYS_TOLD and current_actor().kind is not ActorKind.PLATFORM
-    key = (connection_id, purpose)
-    if not asked and not _uses.is_due(key):
+    key, shown = (connection_id, purpose), ids.show("con", connection_id) or ""
+    if not asked and (not _uses.is_due(key) or _is_told(workspace_id, shown, purpose)):
         return
-    shown = ids.show("con", connection_id) or ""
     record("credential.used", workspace_id=workspace_id, about=("connection", shown), details={"purpose": purpose})
     # Only what was really written counts.
     transaction.on_commit(lambda: _uses.told(key))
 
 
+def _is_told(workspace_id: UUID, shown: str, purpose: str) -> bool:
+    """Whether another process did within the hour: workers are many, and begin anew all the time."""
+    # Ids begin with their time, so the index leads to the late ones. Two at once may both tell.
+    hour_ago = UUID(int=int((time.time() - USES_SECONDS) * 1000) << 80)
+    told = AuditEvent.objects.with_scopes_disabled().filter(
+        workspace_id=workspace_id, object_id=shown, pk__gte=hour_ago, action="credential.used", details__purpose=purpose
+    )
+    return bool(told.exists())
+
+
+USES_SECONDS = 3600
 _ALWAYS_TOLD = frozenset({"check", "passthrough"})
-_uses = Seldom(seconds=3600)
+_uses = Seldom(seconds=USES_SECONDS)
 
 
 def _sane(address: str | None) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from workspaces.api.tokens import TOKEN_EXAMPLE
+
 SYSTEM: dict[str, Any] = {
     "slug": "tryton",
     "title": "Tryton",
@@ -231,23 +233,11 @@ PREVIEW: dict[str, Any] = {
     "data": [{"remote_id": "77", "unified": {"name": "Nordring Dichtungen GmbH"}, "error": None, "raw": {"id": 77}}]
 }
 TOKEN: dict[str, Any] = {
+    **TOKEN_EXAMPLE,
     "id": "tok_01935000000070008000000000000008",
     "name": "Portal of Nordwerk",
     "prefix": "lsh_live_7hTq20xYbC4d_",
-    "status": "active",
-    "environment": "live",
-    "workspace": "ws_01935000000070008000000000000001",
     "connection": CONNECTION["id"],
-    "person": None,
-    "scopes": ["events:read", "records:read"],
-    "allowed_networks": ["203.0.113.0/24"],
-    "kept_at": None,
-    "replaces": None,
-    "created_at": "2026-03-01T08:00:00Z",
-    "created_by": "token tok_01935000000070008000000000000005",
-    "expires_at": "2027-03-01T08:00:00Z",
-    "revoked_at": None,
-    "last_used_at": None,
 }
 NEW_TOKEN: dict[str, Any] = {name: TOKEN[name] for name in ("name", "scopes", "expires_at", "allowed_networks")}
 CALL: dict[str, Any] = {

@@ -70,5 +70,5 @@ def _ask(reference: Reference) -> str:
     except StoreDownError:
         if time.monotonic() - began > QUICK_SECONDS:
             raise
-    time.sleep(PAUSE_SECONDS)
+    time.sleep(PAUSE_SECONDS)  # the one retry of a quick failure, such as a connection that the store had closed
     return read(reference)

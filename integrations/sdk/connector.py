@@ -97,6 +97,8 @@ class Connector:
             raise NotSupportedError(f"{cls.title} has no {entity.replace('_', ' ')} that can be read.") from None
 
     # --- spoken -------------------------------------------------------------------------------------------------
+    # The least that every connector has. A protocol may have some of it only, so the class is not abstract: the contract
+    # suite calls each of the four.
 
     def check(self) -> CheckResult:
         """Sign in with one cheap call and tell who we are. Errors name what to mend and who must."""

@@ -54,7 +54,7 @@ class HmacSignature:
             if abs(now - _seconds(time)) > self.tolerance_seconds:
                 return f"It was signed more than {self.tolerance_seconds} s away from our clock."
             signed = time.encode() + b"." + body
-        if any(self._fits(signature, signed, secret) for signature in signatures for secret in secrets):
+        if any(self._fits(signatures, self.sign(secret, signed)) for secret in secrets):
             return ""
         return "The signature is not that of the stored signing secret."
 
@@ -73,9 +73,9 @@ class HmacSignature:
         signatures = [value for name, _, value in pairs if name == self.parts[1]]
         return (times[0] if len(times) == 1 else ""), signatures[:10]
 
-    def _fits(self, signature: str, signed: bytes, secret: str) -> bool:
-        given = signature.lower() if self.encoding == "hex" else signature
-        return hmac.compare_digest(self.sign(secret, signed).encode(), given.encode("utf-8", "replace"))
+    def _fits(self, signatures: Sequence[str], right: str) -> bool:
+        given = [one.lower() if self.encoding == "hex" else one for one in signatures]
+        return any(hmac.compare_digest(right.encode(), one.encode("utf-8", "replace")) for one in given)
 
 
 @dataclass(frozen=True)

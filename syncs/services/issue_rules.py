@@ -80,6 +80,11 @@ WHERE c.purge_requested_at IS NULL AND c.health <> 'disconnected' GROUP BY c.id,
 # Not of connections that are away: their own issue tells that. Who resumes something, or brings it back, gets the whole
 # time again, and so does a first or full walk that goes on: it may rightly take hours.
 _GRACE = f"greatest(s.interval_seconds * {OVERDUE_INTERVALS}, {OVERDUE_SECONDS}) * interval '1 second'"
+# Ids of events begin with their time, so that the index leads to the late ones past a year of others. A minute for clocks
+# that differ. Of the statement, since an index cannot be searched for a time that moves.
+_FIRST_ID = f"""(lpad(to_hex(floor(extract(epoch FROM statement_timestamp() - {_GRACE} - interval '1 minute') * 1000)::bigint),
+    12, '0') || repeat('0', 20))::uuid"""
+# The walks are read once, as a set: looked up for each sync, the planner goes through all active runs every time.
 SYNC_OVERDUE = f"""SELECT c.workspace_id, c.environment, c.id AS connection_id, s.entity AS subject,
     jsonb_build_object('name', c.name, 'never', s.last_success_at IS NULL,
         'seconds', extract(epoch FROM clock_timestamp() - coalesce(s.last_success_at, s.created_at))::bigint,
@@ -89,13 +94,13 @@ FROM syncs_sync s JOIN connections_connection c ON c.id = s.connection_id
 WHERE c.health = 'active' AND NOT c.paused AND c.purge_requested_at IS NULL
     AND s.enabled AND NOT s.paused AND s.unavailable = '' AND {IS_SHARED.format(entity="s.entity")}
     AND greatest(coalesce(s.last_success_at, s.created_at), c.online_since) <= clock_timestamp() - {_GRACE}
-    AND NOT EXISTS (SELECT FROM syncs_syncrun r WHERE r.sync_id = s.id AND r.status IN ('queued', 'running', 'waiting')
+    AND s.id NOT IN (SELECT r.sync_id FROM syncs_syncrun r WHERE r.status IN ('queued', 'running', 'waiting')
         AND r.mode IN ('initial', 'full') AND r.attempts = 0 AND r.page_no > 0
         AND coalesce(r.lease_until, r.due_at) > clock_timestamp() - interval '10 minutes')
     AND NOT EXISTS (SELECT FROM workspaces_auditevent a WHERE a.workspace_id = s.workspace_id
         AND a.object_id IN ('con_' || replace(c.id::text, '-', ''), 'syn_' || replace(s.id::text, '-', ''))
         AND a.action IN ('connection.resumed', 'connection.reconnected', 'sync.resumed')
-        AND a.at > clock_timestamp() - {_GRACE})"""
+        AND a.id >= {_FIRST_ID} AND a.at > clock_timestamp() - {_GRACE})"""
 
 # Runs are many, so they are counted only where something failed or the issue stands already.
 _SINCE = f"clock_timestamp() - interval '{CALLS_HOURS} hours'"

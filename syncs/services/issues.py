@@ -6,9 +6,7 @@ Any number of tickers may look at once: within a workspace one writes at a time,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -34,20 +32,20 @@ BATCH = 500
 _SAME = """i.kind = %(kind)s AND i.resolved_at IS NULL AND i.workspace_id = found.workspace_id
     AND i.environment = found.environment AND i.subject = found.subject
     AND coalesce(i.connection_id, i.workspace_id) = coalesce(found.connection_id, found.workspace_id)"""
-_NEW = """WITH found AS MATERIALIZED ({sql})
-SELECT workspace_id, environment, connection_id, subject, facts::text FROM found
-WHERE NOT EXISTS (SELECT FROM syncs_issue i WHERE {same}) ORDER BY workspace_id LIMIT %(limit)s"""
-_OVER = """WITH found AS MATERIALIZED ({sql})
-SELECT i.workspace_id, i.id FROM syncs_issue i WHERE i.kind = %(kind)s AND i.resolved_at IS NULL
-  AND NOT EXISTS (SELECT FROM found WHERE {same}) ORDER BY i.workspace_id LIMIT %(limit)s"""
+# What is new, then what is over, of one look: some rules are dear.
+_CHANGES = """WITH found AS MATERIALIZED ({sql})
+(SELECT NULL::uuid AS issue_id, workspace_id, environment, connection_id, subject, facts::text FROM found
+    WHERE NOT EXISTS (SELECT FROM syncs_issue i WHERE {same}) ORDER BY workspace_id LIMIT %(limit)s)
+UNION ALL (SELECT i.id, i.workspace_id, i.environment, i.connection_id, i.subject, NULL FROM syncs_issue i
+    WHERE i.kind = %(kind)s AND i.resolved_at IS NULL AND NOT EXISTS (SELECT FROM found WHERE {same})
+    ORDER BY i.workspace_id LIMIT %(limit)s)"""
 
 
 def evaluate(rule: Rule) -> int:
     """Open what a rule finds and resolve what it does not find any more. How many issues changed."""
-    opened = _by_workspace((found.workspace_id, found) for found in _new(rule))
-    changed = sum(_open(workspace_id, rule, found) for workspace_id, found in opened.items())
-    over = _by_workspace(_over(rule))
-    return changed + sum(_resolve(workspace_id, issue_ids) for workspace_id, issue_ids in over.items())
+    new, over = _changes(rule)
+    opened = sum(_open(workspace_id, rule, found) for workspace_id, found in new.items())
+    return opened + sum(_resolve(workspace_id, issue_ids) for workspace_id, issue_ids in over.items())
 
 
 def evaluate_all() -> int:
@@ -86,23 +84,20 @@ def issue_link(issue: Issue) -> str:
     return str(settings.PUBLIC_URL).rstrip("/") + path
 
 
-def _new(rule: Rule) -> list[Finding]:
+def _changes(rule: Rule) -> tuple[dict[UUID, list[Finding]], dict[UUID, list[UUID]]]:
+    """By workspace: what is found and not open, and the ids of what is open and not found."""
+    new: dict[UUID, list[Finding]] = defaultdict(list)
+    over: dict[UUID, list[UUID]] = defaultdict(list)
     with database.cursor() as cursor:
-        cursor.execute(_NEW.format(sql=rule.sql, same=_SAME), {"kind": rule.kind, "limit": BATCH})
-        return [Finding(row[0], row[1], row[2], row[3], orjson.loads(row[4])) for row in cursor.fetchall()]
-
-
-def _over(rule: Rule) -> list[tuple[UUID, UUID]]:
-    with database.cursor() as cursor:
-        cursor.execute(_OVER.format(sql=rule.sql, same=_SAME), {"kind": rule.kind, "limit": BATCH})
-        return [(row[0], row[1]) for row in cursor.fetchall()]
-
-
-def _by_workspace(pairs: Iterable[tuple[UUID, Any]]) -> dict[UUID, list[Any]]:
-    grouped: dict[UUID, list[Any]] = defaultdict(list)
-    for workspace_id, item in pairs:
-        grouped[workspace_id].append(item)
-    return grouped
+        cursor.execute(_CHANGES.format(sql=rule.sql, same=_SAME), {"kind": rule.kind, "limit": BATCH})
+        for issue_id, workspace_id, environment, connection_id, subject, facts in cursor.fetchall():
+            if issue_id is None:
+                new[workspace_id].append(
+                    Finding(workspace_id, environment, connection_id, subject, orjson.loads(facts))
+                )
+            else:
+                over[workspace_id].append(issue_id)
+    return new, over
 
 
 def _open(workspace_id: UUID, rule: Rule, found: list[Finding]) -> int:

@@ -115,8 +115,8 @@ class RotateWebhookSecret(WebhookView):
         serializer = RotateSecretSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         overlap = timedelta(seconds=serializer.validated_data["overlap_seconds"])
-        body = {**body_of(endpoint), "secret": rotate_secret(endpoint, overlap=overlap)}
-        return Response(body | body_of(endpoint), status=201, headers={"Cache-Control": "no-store"})
+        secret = rotate_secret(endpoint, overlap=overlap)
+        return Response({**body_of(endpoint), "secret": secret}, status=201, headers={"Cache-Control": "no-store"})
 
 
 class SendTestEvent(WebhookView):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
 from django.db.models.functions import Now
 from rest_framework.request import Request
 
@@ -65,8 +65,7 @@ def _find(rows: Any, prefix: str, shown_id: str, what: str) -> Any:
 
 def with_secrets(rows: QuerySet[WebhookEndpoint]) -> QuerySet[WebhookEndpoint]:
     """The rows with the secrets that sign now, in one query more."""
-    signing = WebhookSecret.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now())).defer("ciphertext")
-    return rows.prefetch_related(Prefetch("secrets", signing, to_attr="signing"))
+    return rows.prefetch_related(_signing())
 
 
 def bodies(rows: Iterable[WebhookEndpoint]) -> list[dict[str, Any]]:
@@ -75,5 +74,11 @@ def bodies(rows: Iterable[WebhookEndpoint]) -> list[dict[str, Any]]:
 
 
 def body_of(endpoint: WebhookEndpoint) -> dict[str, Any]:
-    """One endpoint as it stands now."""
-    return bodies(with_secrets(WebhookEndpoint.objects.filter(pk=endpoint.pk)))[0]
+    """One endpoint as it was read, or as the service left it, with the secrets that sign now."""
+    prefetch_related_objects([endpoint], _signing())
+    return bodies([endpoint])[0]
+
+
+def _signing() -> Prefetch[str, QuerySet[WebhookSecret], str]:
+    signing = WebhookSecret.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now())).defer("ciphertext")
+    return Prefetch("secrets", signing, to_attr="signing")

@@ -23,8 +23,10 @@ from workspaces.choices import EventType
 from workspaces.event_catalogue import CATALOGUE, sample_event
 from workspaces.models import Event, Workspace
 
-# What waits or was given up begins its schedule anew. A claim of this moment is left to its holder.
-_RENEW = f"""UPDATE webhooks_delivery d SET status = 'pending', attempts = 0, due_at = %(at)s
+# What waits or was given up begins its schedule anew. A claim of this moment is left to its holder;
+# one that has ended cannot be written into the new schedule.
+_RENEW = f"""UPDATE webhooks_delivery d SET status = 'pending', attempts = 0, due_at = %(at)s,
+    fence = d.fence + 1
 FROM webhooks_webhookendpoint e JOIN workspaces_event ev ON {MATCHES}
 WHERE e.id = %(endpoint)s AND d.endpoint_id = e.id AND d.event_id = ev.id AND ev.created_at >= %(since)s
   AND NOT d.is_manual AND (d.status = 'exhausted'

@@ -50,6 +50,7 @@ _LOCK = f"""{_WAITING} SELECT e.id FROM webhooks_webhookendpoint e JOIN due ON d
 WHERE due.since IS NOT NULL ORDER BY due.since LIMIT %(endpoints)s FOR NO KEY UPDATE OF e SKIP LOCKED"""  # noqa: S608
 _ANY = f"{_WAITING} SELECT id FROM due WHERE since IS NOT NULL LIMIT 1"  # noqa: S608 (our own text)
 
+# What was sent thin once stays thin, whatever the endpoint asks for by now: each attempt sends the same bytes.
 # What is asked for by hand goes first, also to who is paused or probed. Then each endpoint in turn, the longest waiting
 # first. Probes under way have their `due_at` within a lease from now, so few rows are looked at to find them.
 _UNTIL = "(%(at)s::timestamptz + %(seconds)s * interval '1 second')"  # the end of a lease that begins now
@@ -78,7 +79,8 @@ taken AS (
     RETURNING w.id, w.workspace_id, w.endpoint_id, w.event_id, w.part, w.event_type, w.position, w.body, w.attempts,
         w.fence, w.is_manual)
 SELECT t.id, t.workspace_id, t.endpoint_id, t.event_id, t.part, t.event_type, t.position, t.attempts, t.fence,
-    t.is_manual, coalesce(nullif(t.body, ''), CASE WHEN e.payload = 'thin' THEN ev.body END, ''),
+    t.is_manual, coalesce(nullif(t.body, ''), CASE WHEN e.payload = 'thin' OR EXISTS (
+        SELECT FROM webhooks_deliveryattempt a WHERE a.delivery_id = t.id AND a.signed_with > 0) THEN ev.body END, ''),
     e.url, e.environment, ev.id IS NOT NULL, ev.connection_id
 FROM taken t JOIN webhooks_webhookendpoint e ON e.id = t.endpoint_id LEFT JOIN workspaces_event ev ON ev.id = t.event_id"""  # noqa: S608 (our own text)
 

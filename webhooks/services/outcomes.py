@@ -21,7 +21,7 @@ from workspaces.models import Event
 
 ANSWER_LENGTH = 4_096
 
-_LOCK_ENDPOINTS = """SELECT id, status, failures_in_row, failing_since, last_success_at, last_failure_at, probe_at,
+_LOCK_ENDPOINTS = """SELECT id, url, status, failures_in_row, failing_since, last_success_at, last_failure_at, probe_at,
     disabled_reason, disabled_at
 FROM webhooks_webhookendpoint WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"""
 _LOCK_DELIVERIES = """SELECT d.id FROM webhooks_delivery d JOIN unnest(%s::uuid[], %s::bigint[]) AS mine (id, fence)
@@ -64,14 +64,16 @@ def write_outcomes(outcomes: Sequence[Outcome]) -> int:
     One whose claim was lost is left out: whoever holds it now sends under the same message id.
     """
     at = clock.now()
-    standings = _lock_endpoints({outcome.claimed.endpoint_id for outcome in outcomes})
+    standings, addresses = _lock_endpoints({outcome.claimed.endpoint_id for outcome in outcomes})
     held = _lock_deliveries(outcomes)
     settled = [_Settled(outcome, judge(outcome)) for outcome in outcomes if outcome.claimed.id in held]
     if not settled:
         return 0
     active = {pk for pk, standing in standings.items() if standing.status == EndpointStatus.ACTIVE}
     for one in settled:
-        standings[one.outcome.claimed.endpoint_id].count(one.outcome, at)
+        claimed = one.outcome.claimed
+        if claimed.url == addresses[claimed.endpoint_id]:  # one that was replaced meanwhile says nothing about the new
+            standings[claimed.endpoint_id].count(one.outcome, at)
     _settle(settled, at)
     _note([one.outcome for one in settled if not one.outcome.is_void], at)
     _count({pk: standings[pk] for pk in {one.outcome.claimed.endpoint_id for one in settled}})
@@ -80,10 +82,12 @@ def write_outcomes(outcomes: Sequence[Outcome]) -> int:
     return len(settled)
 
 
-def _lock_endpoints(endpoint_ids: set[UUID]) -> dict[UUID, Standing]:
+def _lock_endpoints(endpoint_ids: set[UUID]) -> tuple[dict[UUID, Standing], dict[UUID, str]]:
+    """What is counted of each, and its address now."""
     with connection.cursor() as cursor:
         cursor.execute(_LOCK_ENDPOINTS, [list(endpoint_ids)])
-        return {row[0]: Standing(*row[1:]) for row in cursor.fetchall()}
+        rows = cursor.fetchall()
+    return {row[0]: Standing(*row[2:]) for row in rows}, {row[0]: row[1] for row in rows}
 
 
 def _lock_deliveries(outcomes: Sequence[Outcome]) -> set[UUID]:

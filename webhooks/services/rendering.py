@@ -22,7 +22,7 @@ from workspaces.models import Event
 def freeze(claimed: Claimed) -> str:
     """The body of a claimed delivery whose endpoint wants full payloads. Further parts become deliveries of their own.
 
-    Answers an empty text when the event is gone.
+    Answers an empty text when the event is gone, or when the delivery was ended while it was rendered.
     """
     render: Callable[[Event], list[str]] = import_string(settings.WEBHOOK_RENDERER)
     with scope(workspace=claimed.workspace_id):
@@ -33,10 +33,11 @@ def freeze(claimed: Claimed) -> str:
         with transaction.atomic():
             WebhookEndpoint.objects.select_for_update(no_key=True).filter(pk=claimed.endpoint_id).first()
             held = Delivery.objects.filter(pk=claimed.id, fence=claimed.fence, status=DeliveryStatus.PENDING)
-            if held.update(body=parts[0]):
-                Delivery.objects.bulk_create(
-                    [_part(claimed, number, body) for number, body in enumerate(parts[1:], 1)], ignore_conflicts=True
-                )
+            if not held.update(body=parts[0]):
+                return ""
+            Delivery.objects.bulk_create(
+                [_part(claimed, number, body) for number, body in enumerate(parts[1:], 1)], ignore_conflicts=True
+            )
     return parts[0]
 
 

@@ -29,7 +29,7 @@ from workspaces.views import ApiView
 
 EVERYWHERE, EVERYWHERE_V6 = "0.0.0.0/0", "::/0"
 _LIMIT = OpenApiParameter("limit", int, description="1 to 500, 100 when absent")
-_TOKEN = {
+TOKEN_EXAMPLE: dict[str, Any] = {
     "id": "tok_01935000000070008000000000000004",
     "name": "Order service, production",
     "prefix": "lsh_live_4fGh81kLmN2p_",
@@ -49,14 +49,14 @@ _TOKEN = {
     "last_used_at": None,
 }
 _ROTATED = {
-    **_TOKEN,
+    **TOKEN_EXAMPLE,
     "id": "tok_01935000000070008000000000000009",
     "prefix": "lsh_live_9sQ2vTx7Rb1m_",
-    "replaces": _TOKEN["id"],
+    "replaces": TOKEN_EXAMPLE["id"],
     "token": "lsh_live_...",
-    "replaced": {**_TOKEN, "expires_at": "2026-06-01T09:00:00Z"},
+    "replaced": {**TOKEN_EXAMPLE, "expires_at": "2026-06-01T09:00:00Z"},
 }
-_REQUEST = {name: _TOKEN[name] for name in ("name", "scopes", "expires_at", "allowed_networks")}
+_REQUEST = {name: TOKEN_EXAMPLE[name] for name in ("name", "scopes", "expires_at", "allowed_networks")}
 
 
 class Tokens(ApiView):
@@ -71,7 +71,7 @@ class Tokens(ApiView):
         summary="List tokens",
         parameters=[_LIMIT, OpenApiParameter("cursor", str, description="`next_cursor` of the page before")],
         responses=TokenListSerializer,
-        examples=[OpenApiExample("Page", {"data": [_TOKEN], "next_cursor": None}, response_only=True)],
+        examples=[OpenApiExample("Page", {"data": [TOKEN_EXAMPLE], "next_cursor": None}, response_only=True)],
     )
     def get(self, request: Request) -> Response:
         limit, after = limit_from(request), cursor_from(request, (UUID,), purpose="tokens")
@@ -94,7 +94,9 @@ class Tokens(ApiView):
         responses={201: NewTokenSerializer},
         examples=[
             OpenApiExample("Request", _REQUEST, request_only=True),
-            OpenApiExample("Created", {**_TOKEN, "token": "lsh_live_..."}, response_only=True, status_codes=["201"]),
+            OpenApiExample(
+                "Created", {**TOKEN_EXAMPLE, "token": "lsh_live_..."}, response_only=True, status_codes=["201"]
+            ),
         ],
     )
     def post(self, request: Request) -> Response:
@@ -119,7 +121,7 @@ class OneToken(ApiView):
         tags=["tokens"],
         summary="See a token",
         responses=TokenSerializer,
-        examples=[OpenApiExample("Token", _TOKEN, response_only=True)],
+        examples=[OpenApiExample("Token", TOKEN_EXAMPLE, response_only=True)],
     )
     def get(self, request: Request, token_id: str) -> Response:
         return Response(token_body(find_token(self.token, token_id)))
@@ -170,7 +172,7 @@ class RevokeToken(ApiView):
         examples=[
             OpenApiExample(
                 "Revoked",
-                {**_TOKEN, "status": "revoked", "revoked_at": "2026-06-01T08:00:00Z"},
+                {**TOKEN_EXAMPLE, "status": "revoked", "revoked_at": "2026-06-01T08:00:00Z"},
                 response_only=True,
             )
         ],

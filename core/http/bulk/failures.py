@@ -31,6 +31,8 @@ _ERRNOS = {
 
 def failure_code(easy: pycurl.Curl, error: int) -> str:
     """The code for libcurl's `error` (CURLE_*)."""
+    if error == pycurl.E_ABORTED_BY_CALLBACK:  # the time was over before the request began
+        return "CONNECT_TIMED_OUT"
     if error == pycurl.E_OPERATION_TIMEDOUT:
         return "READ_TIMED_OUT" if _has_connected(easy) else "CONNECT_TIMED_OUT"
     if error == pycurl.E_COULDNT_CONNECT:

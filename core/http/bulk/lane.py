@@ -47,6 +47,7 @@ class Lane:
         easy.setopt(pycurl.MAXAGE_CONN, int(MAX_IDLE_SECONDS))
         easy.setopt(pycurl.MAXLIFETIME_CONN, MAX_CONNECTION_SECONDS)
         easy.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+        easy.setopt(pycurl.PREREQFUNCTION, self._may_send)
         easy.setopt(pycurl.HEADERFUNCTION, self._read_header)
         easy.setopt(pycurl.WRITEFUNCTION, self._read_body)
 
@@ -87,6 +88,12 @@ class Lane:
             return pycurl.SOCKET_BAD
         self.job.was_refused = False
         return _Handed(family, kind, protocol)
+
+    def _may_send(self, *where: Any) -> int:
+        """Asked just before the first byte. libcurl counts the time limit from its first step alone: a process that was
+        frozen before that would send long after everybody believes the request to be over."""
+        assert self.job is not None
+        return pycurl.PREREQFUNC_OK if self.job.remaining > 0 else pycurl.PREREQFUNC_ABORT
 
     def _read_header(self, line: bytes) -> None:
         if line[:12].lower() == _RETRY_AFTER and self.job:

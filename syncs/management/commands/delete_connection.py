@@ -16,6 +16,7 @@ from syncs.services.purging import purge_batch
 from workspaces.management.acting import ActingCommand
 
 BUSY_SECONDS = 0.2
+BUSY_LIMIT_SECONDS = 60.0
 
 
 class Command(ActingCommand):
@@ -46,7 +47,15 @@ class Command(ActingCommand):
 
 
 def _purge(connection: Connection) -> None:
-    """Until the row is gone. A tick may be at it too."""
+    """Until the row is gone. A tick may be at it too: that is waited for, but not for ever."""
+    give_up_at = time.monotonic() + BUSY_LIMIT_SECONDS
     while Connection.objects.filter(pk=connection.pk).exists():
-        if not purge_batch(connection.pk):
+        if purge_batch(connection.pk):
+            give_up_at = time.monotonic() + BUSY_LIMIT_SECONDS
+        elif time.monotonic() > give_up_at:
+            raise CommandError(
+                f"Something else has held the connection for {BUSY_LIMIT_SECONDS:.0f} s. It is deleted for everybody; the"
+                " ticks go on purging its data."
+            )
+        else:
             time.sleep(BUSY_SECONDS)

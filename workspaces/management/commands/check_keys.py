@@ -30,7 +30,10 @@ class Command(BaseCommand):
         self.stdout.write(_sum(report))
         if not report.is_well:
             wrong = len(report.unopened_data_keys) + len(report.secrets.unopened)
-            raise CommandError(f"{wrong:,} do not open, see above. Put the missing key back, or enter them again.")
+            raise CommandError(
+                f"{wrong:,} do not open, see above. Put the missing key back. If it is lost, `manage.py rotate_keys"
+                " --data-keys` makes new data keys; then enter the secrets again."
+            )
 
 
 def _of_ring(key: RingKey) -> str:
