@@ -336,7 +336,7 @@ def test_overdue_reads_active_runs_once_and_finds_late_events_by_their_ids(
     walks = [node for node in nodes if node.get("Alias") == "r_1"]
     assert [node["Actual Loops"] for node in walks] == [1]
     (late,) = (node for node in nodes if node.get("Alias") == "a")
-    assert late["Index Name"] == "audit_by_object" and "id >= " in late["Index Cond"]
+    assert "id >= " in late["Index Cond"]  # which of the two indexes leads there is PostgreSQL's to say
 
 
 def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

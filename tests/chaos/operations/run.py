@@ -30,11 +30,11 @@ from django.db.models import Count
 from django_scopes import scope, scopes_disabled
 
 from syncs.models import Operation, Record
+from tests.chaos.havoc import Havoc
 from tests.chaos.operations import world
 from tests.chaos.operations.checker import ENDED, Findings, check
 from tests.chaos.operations.drive import Driver
 from tests.chaos.operations.faults import Upstream, simulator
-from tests.chaos.operations.havoc import Havoc
 from tests.chaos.operations.history import History
 from tests.chaos.operations.plan import Form, Planner
 
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).resolve().parents[3] / "test-results" / "operations"
 LOOK_SECONDS, TELL_SECONDS = 0.1, 15.0
 UNRECONCILABLE = "location"
+WORKER = ("manage.py", "worker", "operations", "--concurrency", "2")
+# A lease lasts one call of three seconds and this.
+ENVIRONMENT = {"CHAOS_LEASE_MARGIN_SECONDS": "2", "LOG_LEVEL": "WARNING"}
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,15 @@ def _under_fire(connection: Connection, upstream: Upstream, size: Size, seed: in
     left_alone = [known["purchase_order"].more["vendor"]["remote_id"]]
     planner = Planner(seed, known, world.cards(connection, known), world.existing(connection, known, but=left_alone))
     upstream.spoil(seed, writes=WRITES_SPOILT, reads=READS_SPOILT)
-    havoc = Havoc(log, seed=seed, gap_seconds=size.gap_seconds, freeze_seconds=FREEZE_SECONDS, tick=size.tick)
+    havoc = Havoc(
+        log,
+        workers=[WORKER] * 3,
+        ticks=[size.tick] * 2,
+        seed=seed,
+        gap_seconds=size.gap_seconds,
+        freeze_seconds=FREEZE_SECONDS,
+        env=ENVIRONMENT,
+    )
     driver = Driver(connection, planner.plan(size.operations), per_second=size.per_second)
     try:
         havoc.start()

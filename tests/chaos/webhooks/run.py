@@ -30,7 +30,7 @@ from django.db import connection, transaction
 from django_scopes import scope, scopes_disabled
 
 from core import ids
-from tests.chaos.webhooks.havoc import Havoc
+from tests.chaos.havoc import Havoc
 from tests.chaos.webhooks.world import HEALTHY, Listeners, listening
 from webhooks.models import Delivery, WebhookEndpoint
 from webhooks.services import clock, recover
@@ -44,6 +44,8 @@ LOOK_SECONDS, TELL_SECONDS = 0.2, 10.0
 EMPTY_AT = (0.2, 0.6)
 EMIT_AT_ONCE = 5
 LATE_SECONDS = 5.0
+WORKER = ("manage.py", "worker", "events", "--concurrency", "1")
+TICK = ("manage.py", "tick", "--interval", "0.5")
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ def run(size: Size, *, seed: int = 1, say: Any = print) -> Outcome:
         timeout, margin = size.claim
         havoc = Havoc(
             folder / "processes.log",
+            workers=[WORKER] * 3,
+            ticks=[TICK] * 2,
             seed=seed,
             gap_seconds=size.gap_seconds,
             freeze_seconds=size.freeze_seconds,

@@ -1,4 +1,4 @@
-"""Real workers and ticks, and what happens to them: killed at random, frozen, their hints thrown away."""
+"""Real workers and ticks, and what happens to them: killed at random, frozen longer than a lease, their hints thrown away."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,37 +17,46 @@ import redis
 from django.conf import settings
 
 from tests.chaos import processes
-from tests.chaos.operations.havoc import children_of
 
 Process = subprocess.Popen[bytes]
-WORKER = ("manage.py", "worker", "events", "--concurrency", "1")
-TICK = ("manage.py", "tick", "--interval", "0.5")
-ACTS = {"kill_worker": 3, "kill_child": 3, "kill_tick": 1, "freeze": 1}
+Command = tuple[str, ...]
+ACTS = {"kill_worker": 4, "kill_child": 5, "freeze": 2, "kill_tick": 1}
+# Each kind early once, so that a short run has met all of them.
+FIRST = ("kill_child", "freeze", "kill_worker", "kill_tick", "kill_child")
 MOST_GIVEN_UP = 5
 
 
 class Havoc(threading.Thread):
-    """Starts workers and ticks at once and keeps so many running; from `start` on one of them comes to harm again and
-    again, until `calm`. `counts` says how often what was done. Everything is ended by its process id."""
+    """Starts workers and ticks at once and keeps them running; from `start` on one of them comes to harm again and again,
+    until `calm`. `counts` says how often what was done. Everything is ended by its process id."""
 
     def __init__(
-        self, log: Path, *, seed: int, gap_seconds: tuple[float, float], freeze_seconds: float, env: dict[str, str]
+        self,
+        log: Path,
+        *,
+        workers: Sequence[Command],
+        ticks: Sequence[Command],
+        seed: int,
+        gap_seconds: tuple[float, float],
+        freeze_seconds: float,
+        env: Mapping[str, str],
     ) -> None:
         super().__init__(daemon=True)
-        self.log, self.chance, self.env = log, random.Random(seed), env
+        self.log, self.chance, self.env = log, random.Random(seed), dict(env)
         self.gap_seconds, self.freeze_seconds = gap_seconds, freeze_seconds
         self.counts: Counter[str] = Counter()
         self.broken: BaseException | None = None
         self._frozen: list[tuple[float, Process]] = []
         self._halt = threading.Event()
-        self.workers = [self._start(WORKER) for _ in range(3)]
-        self.ticks = [self._start(TICK) for _ in range(2)]
-        # Each kind early once, so that a short run has met all of them.
-        self._first = ["kill_child", "freeze", "kill_worker", "kill_tick", "kill_child"]
+        self._first = list(FIRST)
+        self._commands: dict[int, Command] = {}
+        self.workers = [self._start(command) for command in workers]
+        self.ticks = [self._start(command) for command in ticks]
 
     @property
     def kills(self) -> int:
-        return sum(count for act, count in self.counts.items() if act.startswith("kill"))
+        """Of workers and of the processes in which their tasks run."""
+        return self.counts["kill_worker"] + self.counts["kill_child"]
 
     def run(self) -> None:
         try:
@@ -74,36 +84,38 @@ class Havoc(threading.Thread):
             processes.end(process)
 
     def empty_broker(self) -> None:
-        """Every hint is lost."""
+        """Every hint is lost. Done when told, not at random: a hint that is lost may cost its row a minute."""
         redis.Redis.from_url(settings.REDIS_URL).flushall()
         self.counts["empty_broker"] += 1
 
-    def _start(self, command: tuple[str, ...]) -> Process:
-        return processes.start_logged(self.log, *command, env=self.env)
+    def _start(self, command: Command) -> Process:
+        process = processes.start_logged(self.log, *command, env=self.env)
+        self._commands[process.pid] = command
+        return process
 
     def _look(self) -> None:
-        """Start again what ended by itself, as whoever runs it does."""
-        for kind, command in ((self.workers, WORKER), (self.ticks, TICK)):
+        """Start again what ended by itself, as whoever runs it does: Celery gives up when its children die at birth."""
+        for kind in (self.workers, self.ticks):
             for place, process in enumerate(kind):
                 if process.poll() is not None:
                     self.counts["gave_up"] += 1
-                    kind[place] = self._start(command)
+                    kind[place] = self._start(self._commands[process.pid])
         if self.counts["gave_up"] > MOST_GIVEN_UP:
             raise AssertionError(f"processes do not stay; {self.log} says why")
 
     # --- the harm -------------------------------------------------------------------------------------------------
 
     def _kill_worker(self) -> None:
-        """The whole worker, its child included."""
-        self._replace(self.workers, WORKER)
+        """The whole worker, its children included."""
+        self._replace(self.workers)
         self.counts["kill_worker"] += 1
 
     def _kill_tick(self) -> None:
-        self._replace(self.ticks, TICK)
+        self._replace(self.ticks)
         self.counts["kill_tick"] += 1
 
     def _kill_child(self) -> None:
-        """The process in which deliveries are sent; its worker finds out and starts another."""
+        """A process in which tasks run; its worker finds out and starts another."""
         children = [child for worker in self.workers for child in children_of(worker.pid)]
         if children:
             with suppress(ProcessLookupError):
@@ -111,7 +123,7 @@ class Havoc(threading.Thread):
                 self.counts["kill_child"] += 1
 
     def _freeze(self) -> None:
-        """A whole worker, longer than its claims last."""
+        """A whole worker, longer than its leases last."""
         victim = self.chance.choice(self.workers)
         with suppress(ProcessLookupError):
             os.killpg(victim.pid, signal.SIGSTOP)
@@ -125,8 +137,15 @@ class Havoc(threading.Thread):
                     os.killpg(process.pid, signal.SIGCONT)
                 self._frozen.remove((until, process))
 
-    def _replace(self, kind: list[Process], command: tuple[str, ...]) -> None:
+    def _replace(self, kind: list[Process]) -> None:
         victim = self.chance.choice(kind)
         processes.end(victim)
         self._frozen = [one for one in self._frozen if one[1] is not victim]
-        kind[kind.index(victim)] = self._start(command)
+        kind[kind.index(victim)] = self._start(self._commands[victim.pid])
+
+
+def children_of(pid: int) -> list[int]:
+    """The living children of a process."""
+    with suppress(FileNotFoundError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
