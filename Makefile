@@ -34,15 +34,18 @@ test: setup ## All tests, or one part: SUITE=unit, contract, chaos, tenancy, fuz
 	@.ci/tests $(SUITE)
 
 .PHONY: chaos
-chaos: setup ## The tests that kill, freeze and cut real processes; SUITE=operations or webhooks: 1,000 writes, 10,000 events
-	@$(if $(SUITE),$(or $(CHAOS_$(SUITE)),$(error There is no chaos suite $(SUITE): leave SUITE out, or operations or webhooks)),.ci/tests chaos)
+chaos: setup ## The tests that kill, freeze and cut real processes; SUITE=operations, webhooks or flows: 1,000 writes, 10,000 events, 500 runs
+	@$(if $(SUITE),$(or $(CHAOS_$(SUITE)),$(error There is no chaos suite $(SUITE): leave SUITE out, or operations, webhooks or flows)),.ci/tests chaos)
 
 CHAOS_operations = $(EPHEMERAL) $(BIN)/python -m tests.chaos.operations.run
 CHAOS_webhooks = $(EPHEMERAL) $(BIN)/python -m tests.chaos.webhooks.run
+CHAOS_flows = $(EPHEMERAL) $(BIN)/python -m tests.chaos.flows.run
 
 .PHONY: fuzz
-fuzz: setup ## schemathesis against the API, no 5xx may come; CASES=5000, SEED=... repeats a run
-	@$(BIN)/python -m tests.fuzz --cases $(CASES) $(if $(SEED),--seed $(SEED))
+fuzz: setup ## schemathesis against the API, no 5xx may come; CASES=5000, SEED=... repeats a run; SUITE=expressions: 10,000 hostile expressions of flows
+	@$(if $(SUITE),$(or $(FUZZ_$(SUITE)),$(error There is no fuzz suite $(SUITE): leave SUITE out, or expressions)),$(BIN)/python -m tests.fuzz --cases $(CASES)) $(if $(SEED),--seed $(SEED))
+
+FUZZ_expressions = $(BIN)/python -m tests.fuzz.expressions --cases $(if $(filter file,$(origin CASES)),10000,$(CASES))
 
 .PHONY: check
 check: static test ## All of CI: static checks, then all tests
@@ -62,11 +65,13 @@ schema: setup ## Renew docs/openapi.json
 	@$(call write_schema,$(SCHEMA))
 
 .PHONY: bench
-bench: setup ## Measure speed beside a plain script and plain Django; RECORDS=100000; SUITE=operations: writes meanwhile; SUITE=webhooks: deliveries
-	@RECORDS=$(RECORDS) $(if $(SUITE),$(or $(BENCH_$(SUITE)),$(error There is no benchmark $(SUITE): leave SUITE out, or operations, or webhooks)),$(BIN)/python -m benchmarks.run)
+bench: setup ## Measure speed beside a plain script and plain Django; RECORDS=100000; SUITE=operations: writes meanwhile; SUITE=webhooks: deliveries; SUITE=screens: pages; SUITE=remap: new mappings
+	@RECORDS=$(RECORDS) $(if $(SUITE),$(or $(BENCH_$(SUITE)),$(error There is no benchmark $(SUITE): leave SUITE out, or operations, webhooks, screens or remap)),$(BIN)/python -m benchmarks.run)
 
 BENCH_operations = $(BIN)/python -m benchmarks.operations
 BENCH_webhooks = $(BIN)/python -m benchmarks.webhooks
+BENCH_remap = $(BIN)/python -m benchmarks.remap
+BENCH_screens = $(EPHEMERAL) $(BIN)/python -m benchmarks.screens
 
 UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 .PHONY: lock

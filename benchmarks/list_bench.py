@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote
 
 from django_scopes import scope
@@ -22,8 +18,9 @@ from benchmarks import measured
 from benchmarks.ground import PROJECT, Ground
 from benchmarks.measured import median
 from benchmarks.plain_records import fill
-from benchmarks.processes import BenchmarkError, end_of, running, tree_cpu_seconds, wait_for
+from benchmarks.processes import BenchmarkError, tree_cpu_seconds
 from benchmarks.project import execute, fresh_database, make_customer, worker
+from benchmarks.web import web_process
 from connections.models import Connection
 from syncs.choices import Mode
 from workspaces.choices import Scope
@@ -62,7 +59,7 @@ def measure(ground: Ground, *, rounds: int, seconds: float) -> list[Listed]:
     ground.settle(PROJECT, vacuum=True)
     token = _token(customer.connection)
     results = []
-    with _server(ground) as (port, pid):
+    with web_process(ground.log("web"), workers=WORKERS, threads=THREADS) as (port, pid):
         pages = {path: _pages(port, token, path) for path in (REAL, PLAIN)}
         for path in pages:
             _load(port, token, pages[path], WARM_UP_SECONDS)
@@ -109,30 +106,6 @@ def _token(connection: Connection) -> str:
             connection_id=connection.pk,
         )
     return clear
-
-
-@contextmanager
-def _server(ground: Ground) -> Iterator[tuple[int, int]]:
-    """The platform's web process; port and process id. The socket is ours, so no port is guessed."""
-    log = ground.log("web")
-    gunicorn = [str(Path(sys.executable).with_name("gunicorn")), "config.wsgi:application"]
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        number = listener.fileno()
-        options = ["-k", "gthread", "-w", str(WORKERS), "--threads", str(THREADS), "-b", f"fd://{number}"]
-        with running([*gunicorn, *options], log=log, pass_fds=[number], stdin=subprocess.DEVNULL) as process:
-            port = listener.getsockname()[1]
-
-            def answers() -> bool:
-                if process.poll() is not None:
-                    raise BenchmarkError(f"The web process ended:\n{end_of(log)}")
-                try:
-                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=10):
-                        return True
-                except OSError:
-                    return False
-
-            wait_for("the web process", answers, seconds=60)
-            yield port, process.pid
 
 
 def _pages(port: int, token: str, path: str) -> list[str]:

@@ -20,7 +20,7 @@ from celery.signals import setup_logging, worker_process_init
 from django.conf import settings
 
 SOFT_LIMIT_SECONDS, HARD_LIMIT_SECONDS, VISIBILITY_SECONDS = 540, 600, 900
-QUEUES = ("sync", "operations", "events")
+QUEUES = ("sync", "operations", "events", "flows")
 
 app = Celery("lineshaft")
 app.conf.update(
@@ -52,7 +52,7 @@ app.conf.update(
     accept_content=["json"],
     timezone="UTC",
 )
-app.autodiscover_tasks(["connections", "webhooks", "syncs"])
+app.autodiscover_tasks(["connections", "webhooks", "syncs", "flows"])
 
 
 @setup_logging.connect

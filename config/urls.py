@@ -7,6 +7,7 @@ from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiJsonRenderer2
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from core import health
+from flows.hook_views import FlowHooks
 from webhooks.inbound_views import InboundHooks
 
 API = [
@@ -14,6 +15,7 @@ API = [
     path("", include("connections.urls")),
     path("", include("webhooks.urls")),
     path("", include("syncs.urls")),
+    path("", include("flows.urls")),
     path("", include("console.urls")),
 ]
 
@@ -22,6 +24,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("link/", include("console.link.urls")),
     path("hooks/<str:connection_id>/<str:secret>", InboundHooks.as_view(), name="inbound-hooks"),
+    path("flow-hooks/<str:flow_id>/<str:secret>", FlowHooks.as_view(), name="flow-hooks"),
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
     path("healthz/worker", health.worker, name="healthz-worker"),

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from connections.choices import Access, ConnectionStatus
 from connections.models import Connection
+from connections.models.mappings import REASON_CHARACTERS
 from connections.services.opening import TLS_CLIENT_KEY
 from connections.services.setting_values import MAX_SECRET
 from core import ids
@@ -18,6 +19,7 @@ from core.secret_stores.references import MAX_REFERENCE
 from core.serializers import Plain, StrictSerializer
 from integrations.sdk.connector import Connector
 from integrations.sdk.declarations import ConfigField
+from integrations.sdk.shapes import CUSTOM_TYPES
 from workspaces.choices import Environment
 from workspaces.serializers import CreateTokenSerializer
 
@@ -254,6 +256,9 @@ class MappingRowSerializer(Plain):
     name_source = serializers.CharField(allow_null=True, help_text="Of a reference: where the shown name is")
     items = serializers.ListField(child=serializers.DictField(), help_text="Rows of each object of a list")
     read_only = serializers.BooleanField()  # type: ignore[assignment]
+    write = serializers.CharField(allow_null=True, help_text="Where it is written, when not where it is read")
+    type = serializers.ChoiceField(choices=list(CUSTOM_TYPES), allow_null=True, help_text="Of a custom field")
+    title = serializers.CharField(allow_null=True, help_text="Of a custom field: what people call it")
     origin = serializers.ChoiceField(choices=["default", "override"])
     removed = serializers.BooleanField(help_text="The override leaves this field out")
 
@@ -265,6 +270,50 @@ class MappingVersionSerializer(Plain):
     version = serializers.IntegerField()
     created_at = serializers.DateTimeField()
     created_by = serializers.CharField(allow_blank=True)
+    reason = serializers.CharField(allow_blank=True, help_text="Why it was published")
+    restores = serializers.IntegerField(allow_null=True, help_text="The version whose rows it brought back")
+
+
+class ListedVersionSerializer(MappingVersionSerializer):
+    """A version of a connection's override."""
+
+    is_current = serializers.BooleanField()
+    row_count = serializers.IntegerField(help_text="0: the connector's default alone")
+
+
+class VersionListSerializer(Plain):
+    """The versions of an override, newest first, at most 200."""
+
+    data = ListedVersionSerializer(many=True)  # type: ignore[assignment]
+    next_cursor = serializers.CharField(allow_null=True)
+
+
+class MappingDifferenceSerializer(Plain):
+    """How one field is made before and after; null where nothing makes it."""
+
+    target = serializers.CharField()
+    kind = serializers.ChoiceField(choices=["added", "removed", "changed"])
+    before = serializers.DictField(allow_null=True)
+    after = serializers.DictField(allow_null=True)
+    parts = serializers.ListField(child=serializers.CharField(), help_text="Which parts of the row differ")
+
+
+class OneVersionSerializer(Plain):
+    """One version: its rows, and what it changes."""
+
+    version = serializers.IntegerField()
+    against = serializers.IntegerField(help_text="The version it is compared with; 0 is the connector's default")
+    rows = serializers.ListField(child=serializers.DictField())
+    changes = MappingDifferenceSerializer(many=True)
+
+
+class MappingDocumentSerializer(Plain):
+    """An override to carry to another connection of the same system."""
+
+    format = serializers.CharField()
+    system = serializers.CharField()
+    entity = serializers.CharField()
+    rows = serializers.ListField(child=serializers.DictField())
 
 
 class MappingSerializer(Plain):
@@ -273,6 +322,7 @@ class MappingSerializer(Plain):
     entity = serializers.CharField()
     default = MappingVersionSerializer()
     override = MappingVersionSerializer(allow_null=True)
+    base_version = serializers.IntegerField(help_text="To send with a change; 0 where there never was an override")
     rows = MappingRowSerializer(many=True)
 
 
@@ -298,9 +348,33 @@ class MappingListSerializer(Plain):
     next_cursor = serializers.CharField(allow_null=True)
 
 
-class MappingRequestSerializer(StrictSerializer):
-    """An override, whole."""
+class PublishSerializer(StrictSerializer):
+    """What is said of a new version."""
 
+    base_version = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=0,
+        max_value=1_000_000,
+        help_text="The override's version the change was made on, 0 for none: 409 when another one is in force by now",
+    )
+    reason = serializers.CharField(
+        required=False, allow_blank=True, max_length=REASON_CHARACTERS, help_text="Why, for who reads the history"
+    )
+
+
+class DraftSerializer(StrictSerializer):
+    """Rows to try."""
+
+    rows = serializers.ListField(max_length=200, help_text="As an override, whole")
+
+
+class MappingRequestSerializer(PublishSerializer):
+    """An override, whole. An exported one can be sent as it is."""
+
+    format = serializers.CharField(required=False, max_length=60, help_text="As exported; checked when it is there")
+    system = serializers.CharField(required=False, max_length=60, help_text="As exported; checked when it is there")
+    entity = serializers.CharField(required=False, max_length=60, help_text="As exported; checked when it is there")
     rows = serializers.ListField(
         max_length=200,
         help_text="Rows as shown, with `target` and what differs; a row with `target` alone leaves that field out",

@@ -63,13 +63,16 @@ class ButtonAdmin(TenantAdmin):
         """As changing the row, whatever else the row's state forbids."""
         return self._may(request, "change", row)
 
+    def may_press_one(self, request: HttpRequest, row: Any, name: str) -> bool:
+        """Whether one button may be pressed, where not all ask the same."""
+        return self.may_press(request, row)
+
     def offered_buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
         """The buttons as `core/buttons.html` shows them; none for who may only look."""
-        if not self.may_press(request, row):
-            return []
         return [
             {"button": button, "address": self.press_address(row, button.name)}
             for button in self.fitting_buttons(request, row)
+            if self.may_press_one(request, row, button.name)
         ]
 
     def row_name(self, row: Any) -> str:
@@ -102,7 +105,7 @@ class ButtonAdmin(TenantAdmin):
         if button is None:
             raise Http404
         row = self.row_or_404(request, object_id)
-        if not self.may_press(request, row):
+        if not self.may_press_one(request, row, name):
             raise PermissionDenied
         if request.method == "POST":
             self._press(request, row, button)

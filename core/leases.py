@@ -6,7 +6,7 @@ is the row's and its lease has not run out, by the database's clock. A worker th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -52,6 +52,10 @@ class Lease:
 
     # The condition under which the holder may write; its parameters are `pk, fence`.
     HELD: ClassVar[str] = "id = %s AND fence = %s AND status = 'running' AND lease_until > clock_timestamp()"
+
+    def lasting(self, seconds: float) -> Lease:
+        """The same right, each renewal of which lasts so long: for a call that takes longer than usual."""
+        return replace(self, seconds=seconds)
 
     def renew(self, returning: str = "1") -> tuple[Any, ...]:
         """Extend the lease before an outgoing call. Answers the columns named by `returning` (from our code only).

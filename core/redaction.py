@@ -37,7 +37,7 @@ _TEXT_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"([\"']{_NAME}[\"']\s*:\s*)([\"']).*?(?:(?<!\\)\2|\Z)", re.IGNORECASE), rf"\1\2{CUT}\2"),
     (re.compile(rf"([\"']{_NAME}[\"']\s*:\s*)(?:-?[0-9][0-9.e+-]*|\[[^\]]*(?:\]|\Z))", re.IGNORECASE), rf'\1"{CUT}"'),
     (re.compile(rf"(<(?:[a-z][a-z0-9]*:)?{_NAME}(?:\s[^<>]*)?>)[^<]+", re.IGNORECASE), rf"\1{CUT}"),
-    (re.compile(r"(/hooks/con_[0-9a-f]{32}/)[A-Za-z0-9_.~-]{8,}"), rf"\1{CUT}"),
+    (re.compile(r"((?:/hooks/con|/flow-hooks/flow)_[0-9a-f]{32}/)[A-Za-z0-9_.~-]{8,}"), rf"\1{CUT}"),
     (re.compile(r"(/link/)(?!exchange\b)[A-Za-z0-9_.~-]{8,}"), rf"\1{CUT}"),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), CUT),
 )

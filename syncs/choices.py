@@ -150,3 +150,7 @@ class IssueKind(models.TextChoices):
     SECRET_UNREADABLE = "secret_unreadable", "A secret does not open"
     ENDPOINT_DISABLED = "endpoint_disabled", "A webhook endpoint is disabled"
     DELIVERY_EXHAUSTED = "delivery_exhausted", "Webhook deliveries were given up"
+    FLOW_FAILING = "flow_failing", "Runs of a flow fail"
+    FLOW_OVERDUE = "flow_overdue", "Runs of a flow are overdue"
+    FLOW_NEEDS_DECISION = "flow_needs_decision", "A run of a flow waits for a decision"
+    FLOW_TRIGGER_BROKEN = "flow_trigger_broken", "The trigger of a flow cannot be judged"

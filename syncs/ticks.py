@@ -23,8 +23,7 @@ from syncs.operations.outcomes import QUEUE as OPERATION_QUEUE
 from syncs.operations.outcomes import TASK as OPERATION_TASK
 from syncs.services.heeding import heed_hooks
 from syncs.services.issue_mail import mail_issues
-from syncs.services.issue_rules import RULES
-from syncs.services.issues import evaluate, forget_old_issues
+from syncs.services.issues import all_rules, evaluate, forget_old_issues
 from syncs.services.orders import ensure_syncs
 from syncs.services.purging import purge_deleted
 from syncs.services.runs import fitting_mode, start_run
@@ -61,11 +60,12 @@ def make_missing_syncs() -> int:
     return made
 
 
-# A sync may be re-mapped when nothing else re-maps it anyway, and not again within the hour after a failure.
+# A sync may be re-mapped when nothing else re-maps it anyway, and not again within the hour after these versions failed.
 _MAY_REMAP = """s.initial_completed_at IS NOT NULL AND s.enabled AND s.requested_mode = ''
     AND NOT EXISTS (SELECT FROM syncs_syncrun r WHERE r.sync_id = s.id
         AND (r.status IN ('queued', 'running', 'waiting') AND r.mode <> 'incremental'
-            OR r.mode = 'remap' AND r.status IN ('failed', 'cancelled') AND r.finished_at > clock_timestamp() - interval '1 hour'))"""
+            OR r.mode = 'remap' AND r.status IN ('failed', 'cancelled') AND m.id IN (r.default_mapping_id, r.override_mapping_id)
+                AND r.finished_at > clock_timestamp() - interval '1 hour'))"""
 _ASK = "UPDATE syncs_sync s SET requested_mode = %s, next_run_at = clock_timestamp() FROM connections_mapping m"
 _NEW_OVERRIDE = f"""{_ASK} WHERE m.is_current AND m.connection_id = s.connection_id AND m.entity = s.entity
     AND s.override_mapping_id IS DISTINCT FROM m.id AND {_MAY_REMAP}"""
@@ -150,17 +150,18 @@ def hint_due_operations() -> int:
 
 
 # Each process looks at a rule this often at the most; several of them do no harm.
-_looked = {rule.kind: Seldom(seconds=rule.seconds) for rule in RULES}
+_looked: dict[str, Seldom] = {}
 _mailed = Seldom(seconds=10)
 
 
 def watch_issues() -> int:
     """Open issues for what is wrong, resolve those that are over."""
     changed = 0
-    for rule in RULES:
-        if _looked[rule.kind].is_due(rule.kind):
+    for rule in all_rules():
+        looked = _looked.setdefault(rule.kind, Seldom(seconds=rule.seconds))
+        if looked.is_due(rule.kind):
             changed += evaluate(rule)
-            _looked[rule.kind].told(rule.kind)
+            looked.told(rule.kind)
     return changed
 
 

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from integrations.entities import ENTITIES
-from syncs.api import issues, operations, runs, status, syncs
+from syncs.api import issues, mapping_trials, operations, runs, status, syncs
 from syncs.api.capabilities import capabilities_view, meta_view
 from syncs.api.schema import list_view, one_view
 from syncs.api.write_docs import action_view, bulk_view, refresh_view
@@ -11,6 +11,12 @@ from syncs.api.write_docs import action_view, bulk_view, refresh_view
 urlpatterns = [
     path("sync-status", status.SyncStatus.as_view()),
     path("connections/<str:connection_id>/sync-status", status.ConnectionSyncStatus.as_view()),
+    path("connections/<str:connection_id>/coverage", mapping_trials.ConnectionCoverage.as_view()),
+    path(
+        "connections/<str:connection_id>/mappings/<str:entity>/suggestions", mapping_trials.MappingSuggestions.as_view()
+    ),
+    path("connections/<str:connection_id>/mappings/<str:entity>/trial", mapping_trials.TryMapping.as_view()),
+    path("connections/<str:connection_id>/mappings/<str:entity>/progress", mapping_trials.MappingProgress.as_view()),
     path("syncs", syncs.Syncs.as_view()),
     path("syncs/<str:sync_id>", syncs.OneSync.as_view()),
     path("syncs/<str:sync_id>/pause", syncs.PauseSync.as_view()),

@@ -37,47 +37,49 @@ class InboundHooks(View):
     def post(self, request: HttpRequest, connection_id: str, secret: str) -> HttpResponse:
         try:
             address = inbound.admit(connection_id, secret)
-            hook = inbound.receive(address, _headers(request), _body(request))
+            hook = inbound.receive(address, headers_of(request), body_of(request, inbound.MAX_BODY_BYTES))
         except (LineshaftError, UnreadablePostError) as error:  # the latter: the sender hung up
-            return _refused(error)
+            return refusal(error)
         status = HookStatus(hook.status)
-        return _private(JsonResponse({"status": status.value}, status=ANSWERS[status]))
+        return private(JsonResponse({"status": status.value}, status=ANSWERS[status]))
 
 
-def _headers(request: HttpRequest) -> dict[str, str]:
+def headers_of(request: HttpRequest) -> dict[str, str]:
+    """By names in lower case."""
     return {name.lower(): value for name, value in request.headers.items()}
 
 
-def _body(request: HttpRequest) -> bytes:
-    """As it came. Errors: BodyTooLargeError, before more than that is read."""
+def body_of(request: HttpRequest, most: int) -> bytes:
+    """As it came. Errors: BodyTooLargeError, before more than `most` bytes are read."""
     announced = str(request.META.get("CONTENT_LENGTH") or "")
-    if announced.isdecimal() and int(announced) > inbound.MAX_BODY_BYTES:
-        raise _too_large()
+    if announced.isdecimal() and int(announced) > most:
+        raise _too_large(most)
     if not announced and request.META.get("wsgi.input_terminated"):
         # Sent in chunks: Django would take it for empty, while the server knows where it ends.
         stream: Any = request.META["wsgi.input"]
-        body: bytes = stream.read(inbound.MAX_BODY_BYTES + 1)
+        body: bytes = stream.read(most + 1)
     else:
         body = request.body
-    if len(body) > inbound.MAX_BODY_BYTES:
-        raise _too_large()
+    if len(body) > most:
+        raise _too_large(most)
     return body
 
 
-def _too_large() -> BodyTooLargeError:
-    return BodyTooLargeError(f"The body has more than {inbound.MAX_BODY_BYTES} bytes.")
-
-
-def _refused(error: LineshaftError | UnreadablePostError) -> HttpResponse:
+def refusal(error: LineshaftError | UnreadablePostError) -> HttpResponse:
+    """What a sender is told whose message was not stored."""
     problem = problem_of(error)
     log.info("hook_refused", status=problem.status, code=problem.code)
     answer = JsonResponse({"status": "refused", "detail": problem.detail}, status=problem.status)
     for name, value in problem.headers.items():
         answer[name] = value
-    return _private(answer)
+    return private(answer)
 
 
-def _private(answer: HttpResponse) -> HttpResponse:
+def private(answer: HttpResponse) -> HttpResponse:
     answer["Cache-Control"] = "no-store"
     answer._csp_exempt = True  # type: ignore[attr-defined]  # data runs no scripts
     return answer
+
+
+def _too_large(most: int) -> BodyTooLargeError:
+    return BodyTooLargeError(f"The body has more than {most} bytes.")

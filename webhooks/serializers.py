@@ -20,6 +20,7 @@ from workspaces.models import Event
 TYPES = [type.value for type in CATALOGUE]
 TEST_TYPES = [(name, name) for name in (TEST_TYPE, *TYPES)]
 MOST_CONNECTIONS = 500
+MOST_TYPES = 100
 
 
 class EndpointFieldsSerializer(StrictSerializer):
@@ -40,8 +41,8 @@ class EndpointFieldsSerializer(StrictSerializer):
     event_types = serializers.ListField(
         child=serializers.CharField(max_length=60),
         required=False,
-        max_length=len(TYPES),
-        help_text="Only these types; empty: all",
+        max_length=MOST_TYPES,
+        help_text="Only these types; empty: all. `custom.*`: all that your flows emit; `custom.order.late`: one of them",
     )
     include_initial = serializers.BooleanField(
         required=False, help_text="Also `record.*` events of first syncs, which are left out otherwise"

@@ -5,6 +5,7 @@ Rooms above emit most of these; what stands in `data` is part of the promise to 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,6 +114,20 @@ _ISSUE_SAMPLE = {
     "who_must_act": "operator",
     "action": "Look at the last run of the sync.",
 }
+_FLOW_RUN: Mapping[str, Schema] = {
+    "flow": _id("flow", "flow"),
+    "run": _id("frun", "run of the flow"),
+    "version": {"type": "integer", "description": "Number of the version that ran"},
+    "trigger": _text("schedule, event, hook, api or manual"),
+    "error": _ERROR,
+}
+_FLOW_RUN_SAMPLE: dict[str, Any] = {
+    "flow": "flow_0193500000007000800000000000000d",
+    "run": "frun_0193500000007000800000000000000e",
+    "version": 3,
+    "trigger": "event",
+    "error": None,
+}
 _ENDPOINT, _DELIVERY = _id("whe", "webhook endpoint"), _id("whd", "delivery")
 _ENDPOINT_ID = "whe_0193500000007000800000000000000b"
 _REFUSED = {**_FAILURE, "code": "VALIDATION_FAILED", "category": "validation", "who_must_act": "developer"}
@@ -164,6 +179,17 @@ CATALOGUE: Mapping[EventType, EventFacts] = {
     EventType.OPERATION_SUCCEEDED: _write("a write was done in the system"),
     EventType.OPERATION_FAILED: _write("a write was refused or given up", error=_REFUSED),
     EventType.OPERATION_NEEDS_REVIEW: _write("a person must say how a write ended"),
+    EventType.FLOW_SUCCEEDED: EventFacts(
+        "a run of a flow succeeded", _FLOW_RUN, _FLOW_RUN_SAMPLE, more="flows.md", reason="flow", about_connection=False
+    ),
+    EventType.FLOW_FAILED: EventFacts(
+        "a run of a flow failed for good",
+        _FLOW_RUN,
+        {**_FLOW_RUN_SAMPLE, "error": _REFUSED},
+        more="flows.md",
+        reason="flow",
+        about_connection=False,
+    ),
     EventType.ISSUE_OPENED: EventFacts("something needs attention", _ISSUE, _ISSUE_SAMPLE, more="health.md"),
     EventType.ISSUE_RESOLVED: EventFacts("an issue is over", _ISSUE, _ISSUE_SAMPLE, more="health.md"),
     EventType.ENDPOINT_DISABLED: EventFacts(
@@ -187,10 +213,30 @@ CATALOGUE: Mapping[EventType, EventFacts] = {
 }
 
 
+EVERY_CUSTOM = "custom.*"
+"""Stands for all types that flows of the workspace emit, wherever types are chosen."""
+MOST_TYPE_CHARACTERS = 60
+_CUSTOM = re.compile(r"custom(\.[a-z][a-z0-9_]*)+")
+
+
+def is_event_type(name: str) -> bool:
+    """Whether events can be of this type: one of the catalogue, or one that a flow emits, such as `custom.order.late`."""
+    return name in CATALOGUE or (len(name) <= MOST_TYPE_CHARACTERS and _CUSTOM.fullmatch(name) is not None)
+
+
+def is_choice_of_types(name: str) -> bool:
+    """Whether it names types where some are chosen: a type, or `custom.*`."""
+    return name == EVERY_CUSTOM or is_event_type(name)
+
+
 def sample_event(type: EventType, **frame: Any) -> dict[str, Any]:
     """An event of this type as readers get it. `frame` replaces what stands beside `data`, or `data` itself."""
     facts = CATALOGUE[type]
-    origin = facts.sample.get("operation") or (_RUN_SAMPLE["run"] if facts.reason else None)
+    origin = (
+        facts.sample.get("operation")
+        or (_FLOW_RUN_SAMPLE["run"] if facts.reason == "flow" else None)
+        or (_RUN_SAMPLE["run"] if facts.reason else None)
+    )
     return {
         "id": "evt_0193500000007000800000000000000a",
         "type": type.value,

@@ -9,10 +9,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from core.api_errors import GoneError
 from core.parameters import wrong_parameter
+from workspaces.event_catalogue import EVERY_CUSTOM
 from workspaces.models import Event, Feed
 
 KEPT_FOR = timedelta(days=30)
@@ -102,7 +104,8 @@ def _end(feed: dict[str, Any]) -> int:
 def _matching(feed: dict[str, Any], start: int, upper: int, types: Collection[str], connection_id: UUID | None) -> Any:
     events = Event.objects.after(start).filter(position__lte=upper, **feed)
     if types:
-        events = events.filter(type__in=types)
+        own = Q(type__startswith="custom.") if EVERY_CUSTOM in types else Q()
+        events = events.filter(Q(type__in=types) | own)
     return events if connection_id is None else events.filter(connection_id=connection_id)
 
 

@@ -17,10 +17,10 @@ from django_scopes import scopes_disabled
 from workspaces.choices import Role
 from workspaces.models import Membership
 
-ROOMS = frozenset({"workspaces", "connections", "webhooks", "syncs"})
+ROOMS = frozenset({"workspaces", "connections", "webhooks", "syncs", "flows"})
 _OF_OWNERS = frozenset({"workspaces.workspace", "workspaces.membership"})
 _OF_AUDITORS = frozenset({"workspaces.auditevent"})
-_OF_DEVELOPERS = frozenset({"workspaces.apitoken", "connections.systemsettings"})
+_OF_DEVELOPERS = frozenset({"workspaces.apitoken", "connections.systemsettings", "flows.flow"})
 _OF_OPERATORS = frozenset({"connections.capabilityoverride"})
 
 

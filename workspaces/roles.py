@@ -12,7 +12,7 @@ _ALL = frozenset(Scope.values)
 
 ROLE_SCOPES: Mapping[str, frozenset[str]] = {
     Role.OWNER: _ALL,
-    Role.OPERATOR: _ALL - {Scope.TOKENS_WRITE, Scope.SYSTEMS_WRITE, Scope.AUDIT_READ},
+    Role.OPERATOR: _ALL - {Scope.FLOWS_WRITE, Scope.TOKENS_WRITE, Scope.SYSTEMS_WRITE, Scope.AUDIT_READ},
     Role.DEVELOPER: _ALL - {Scope.CAPABILITIES_WRITE, Scope.AUDIT_READ},
     Role.AUDITOR: _READS,
 }

@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "django_ace",
     "pgtrigger",
     "axes",
     "pghistory",
@@ -58,6 +59,7 @@ INSTALLED_APPS = [
     "connections",
     "webhooks",
     "syncs",
+    "flows",
     "console",
 ]
 
@@ -215,9 +217,13 @@ CONNECTORS = ["integrations.connectors.tryton.Tryton", "integrations.connectors.
 WEBHOOK_TIMEOUT_SECONDS, WEBHOOK_LEASE_MARGIN_SECONDS = 15.0, 30.0
 # Makes the full payloads of webhooks: a function in a room above theirs that turns an event into JSON texts.
 WEBHOOK_RENDERER = "syncs.webhook_payloads.render"
+# What rooms above add to duties of rooms below: rules of issues, and what goes with a deleted connection.
+ISSUE_RULES = ["syncs.services.issue_rules.RULES", "flows.services.issue_rules.RULES"]
+PURGE_STEPS = ["flows.services.purging.STEPS", "console.activity.STEPS", "syncs.services.purging.STEPS"]
 # What `manage.py tick` runs: dotted paths of functions without arguments that return how many rows they moved.
 TICKS = [
     "syncs.ticks.stop_disconnected_work",
+    "flows.ticks.stop_disconnected_runs",
     "syncs.ticks.make_missing_syncs",
     "syncs.ticks.notice_mapping_changes",
     "syncs.ticks.resume_after_recovery",
@@ -225,18 +231,26 @@ TICKS = [
     "syncs.ticks.dispatch_due_syncs",
     "syncs.ticks.hint_due_runs",
     "syncs.ticks.hint_due_operations",
+    "flows.ticks.start_scheduled_runs",
+    "flows.ticks.wake_waiting_runs",
+    "flows.ticks.admit_queued_runs",
+    "flows.ticks.hint_due_runs",
+    "flows.ticks.hint_followers",
     "webhooks.ticks.fan_out",
     "webhooks.ticks.hint_due_deliveries",
+    "console.ticks.count_activity",
     "syncs.ticks.watch_issues",
     "syncs.ticks.mail_about_issues",
     "syncs.ticks.forget_resolved_issues",
     "syncs.ticks.forget_old_rows",
     "webhooks.ticks.forget_old_rows",
+    "flows.ticks.forget_old_rows",
     "syncs.ticks.purge_deleted_connections",
     "connections.ticks.hint_due_polls",
     "connections.services.forget_old_calls",
     "connections.services.linking.forget_stale_links",
     "webhooks.inbound_ticks.forget_inbound_hooks",
+    "console.ticks.forget_old_hours",
 ]
 
 REST_FRAMEWORK = {
@@ -281,6 +295,11 @@ SPECTACULAR_SETTINGS = {
         "EndpointStatusEnum": "webhooks.choices.EndpointStatus",
         "DeliveryStatusEnum": "webhooks.choices.DeliveryStatus",
         "PayloadEnum": "webhooks.choices.Payload",
+        "FlowRunStatusEnum": "flows.choices.FlowRunStatus",
+        "StepStatusEnum": "flows.choices.StepStatus",
+        "TriggerKindEnum": "flows.choices.TriggerKind",
+        "TriggerEnum": "syncs.choices.Trigger",
+        "FlowStateEnum": "flows.bodies.FLOW_STATES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

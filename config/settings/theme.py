@@ -65,6 +65,15 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Workflows",
+                "separator": True,
+                "items": [
+                    _entry("Flows", "account_tree", "flows_flow_changelist"),
+                    _entry("Flow runs", "timeline", "flows_flowrun_changelist"),
+                    _entry("Flow messages", "mark_email_unread", "flows_flowhookmessage_changelist"),
+                ],
+            },
+            {
                 "title": "Access",
                 "separator": True,
                 "items": [

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from connections import services
-from connections.admin import ending, mappings
+from connections.admin import ending, mapping_editor, mappings
 from connections.admin.capabilities import capability_page, capability_panel
 from connections.admin.ending import DeletedFilter
 from connections.admin.filters import StatusFilter, SystemFilter
@@ -288,7 +288,11 @@ class ConnectionAdmin(HistoryPages, ButtonAdmin):
         return capability_page(self, request, self.row_or_404(request, object_id), entity)
 
     def mapping_view(self, request: HttpRequest, object_id: UUID, entity: str) -> HttpResponse:
-        return mappings.mapping_page(self, request, self.row_or_404(request, object_id), entity)
+        return mapping_editor.mapping_page(self, request, self.row_or_404(request, object_id), entity)
+
+    def mapping_extras(self, request: HttpRequest, connection: Connection, entity: str) -> dict[str, Any]:
+        """What the room above knows of what is stored, for the page of a mapping."""
+        return {}
 
     # --- history ----------------------------------------------------------------------------------------------------
 

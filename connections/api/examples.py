@@ -186,11 +186,20 @@ _VERSION: dict[str, Any] = {
     "version": 1,
     "created_at": "2026-03-01T08:00:00Z",
     "created_by": "connector",
+    "reason": "",
+    "restores": None,
+}
+_OWN_VERSION: dict[str, Any] = {
+    **_VERSION,
+    "id": "map_01935000000070008000000000000007",
+    "created_by": "token tok_...",
+    "reason": "Nordwerk rates its vendors",
 }
 MAPPING: dict[str, Any] = {
     "entity": "vendor",
     "default": _VERSION,
-    "override": {**_VERSION, "id": "map_01935000000070008000000000000007", "created_by": "token tok_..."},
+    "override": _OWN_VERSION,
+    "base_version": 1,
     "rows": [
         {
             "target": "custom.rating",
@@ -199,6 +208,9 @@ MAPPING: dict[str, Any] = {
             "name_source": None,
             "items": [],
             "read_only": False,
+            "write": None,
+            "type": "integer",
+            "title": "Rating",
             "origin": "override",
             "removed": False,
         }
@@ -224,10 +236,31 @@ MAPPING_SUMMARIES: list[dict[str, Any]] = [
 ]
 ROWS: dict[str, Any] = {
     "rows": [
-        {"target": "custom.rating", "source": "x_rating"},
+        {"target": "custom.rating", "source": "x_rating", "type": "integer", "title": "Rating"},
         {"target": "currency", "source": "currency.code", "transforms": [{"name": "default", "value": "EUR"}]},
         {"target": "description"},
     ]
+}
+VERSIONS: list[dict[str, Any]] = [{**_OWN_VERSION, "is_current": True, "row_count": 1}]
+ONE_VERSION: dict[str, Any] = {
+    "version": 1,
+    "against": 0,
+    "rows": [{"target": "custom.rating", "source": "x_rating", "type": "integer", "title": "Rating"}],
+    "changes": [
+        {
+            "target": "custom.rating",
+            "kind": "added",
+            "before": None,
+            "after": {"source": "x_rating", "type": "integer", "title": "Rating"},
+            "parts": [],
+        }
+    ],
+}
+DOCUMENT: dict[str, Any] = {
+    "format": "lineshaft.mapping/1",
+    "system": "tryton",
+    "entity": "vendor",
+    "rows": ONE_VERSION["rows"],
 }
 PREVIEW: dict[str, Any] = {
     "data": [{"remote_id": "77", "unified": {"name": "Nordring Dichtungen GmbH"}, "error": None, "raw": {"id": 77}}]

@@ -13,11 +13,13 @@ from connections import services
 from connections.api import examples
 from connections.models import Connection, Mapping, MappingField
 from connections.serializers import (
+    DraftSerializer,
     MappingListSerializer,
     MappingRequestSerializer,
     MappingSerializer,
     PreviewSerializer,
 )
+from connections.services.mapping_versions import refuse_foreign
 from connections.services.mappings import Definitions
 from connections.services.opening import connector_of
 from connections.services.previews import preview_mapping
@@ -25,6 +27,7 @@ from connections.views import find_connection
 from core import ids
 from core.api_errors import NotFoundHereError
 from core.errors import NotFoundError
+from core.serializers import StrictSerializer
 from integrations.entities import ENTITIES, by_slug
 from workspaces.choices import Scope
 from workspaces.views import ApiView
@@ -82,8 +85,10 @@ class OneMapping(ApiView):
         summary="Override how an entity is mapped",
         description=(
             "Replaces this connection's override by `rows`, as a new version. A row replaces the default row with the"
-            " same `target`; a row with `target` alone leaves that field out. What was copied is mapped anew by the next"
-            " run, without asking the system."
+            " same `target`; a row with `target` alone leaves that field out. What was copied is mapped anew within"
+            " seconds, without asking the system. With `base_version`, a version that somebody else published meanwhile"
+            " is not overwritten: 409 `MAPPING_CHANGED` says who, when and which. An exported document can be sent as"
+            " it is, with `base_version` and `reason` beside its rows."
         ),
         request=MappingRequestSerializer,
         responses=MappingSerializer,
@@ -91,7 +96,16 @@ class OneMapping(ApiView):
     )
     def put(self, request: Request, connection_id: str, entity: str) -> Response:
         connection, name = find_connection(self.token, connection_id), entity_of(entity)
-        services.set_mapping(connection, name, _rows(request), by=str(request.user))
+        given = sent(request, MappingRequestSerializer)
+        refuse_foreign(connection, name, given)
+        services.set_mapping(
+            connection,
+            name,
+            given["rows"],
+            by=str(request.user),
+            reason=given.get("reason", ""),
+            base_version=given.get("base_version"),
+        )
         return Response(mapping_body(connection, name))
 
     @extend_schema(
@@ -117,13 +131,13 @@ class PreviewMapping(ApiView):
         tags=TAGS,
         summary="Try mapping rows on real objects",
         description="Reads up to three objects from the system and maps them with `rows` over the default. Stores nothing.",
-        request=MappingRequestSerializer,
+        request=DraftSerializer,
         responses=PreviewSerializer,
         examples=[_ROWS, OpenApiExample("Preview", examples.PREVIEW, response_only=True)],
     )
     def post(self, request: Request, connection_id: str, entity: str) -> Response:
         connection, name = find_connection(self.token, connection_id), entity_of(entity)
-        return Response({"data": preview_mapping(connection, name, _rows(request))})
+        return Response({"data": preview_mapping(connection, name, sent(request, DraftSerializer)["rows"])})
 
 
 def entity_of(text: str) -> str:
@@ -143,8 +157,9 @@ def mapping_body(connection: Connection, entity: str) -> dict[str, Any]:
     rows = {**services.definitions_of(effective.default), **own}
     return {
         "entity": entity,
-        "default": _version(effective.default),
-        "override": _version(effective.override) if own else None,
+        "default": version_body(effective.default),
+        "override": version_body(effective.override) if own else None,
+        "base_version": effective.override.version if effective.override else 0,
         "rows": [_row(target, definition, overridden=target in own) for target, definition in rows.items()],
     }
 
@@ -186,12 +201,13 @@ def _row(target: str, definition: dict[str, Any], *, overridden: bool) -> dict[s
         "name_source": definition.get("name_source"),
         "items": definition.get("items", []),
         "read_only": definition.get("read_only", False),
+        **{name: definition.get(name) for name in ("write", "type", "title")},
         "origin": "override" if overridden else "default",
         "removed": not definition,
     }
 
 
-def _version(mapping: Mapping | None) -> dict[str, Any] | None:
+def version_body(mapping: Mapping | None) -> dict[str, Any] | None:
     if mapping is None:
         return None
     return {
@@ -199,11 +215,14 @@ def _version(mapping: Mapping | None) -> dict[str, Any] | None:
         "version": mapping.version,
         "created_at": mapping.created_at,
         "created_by": mapping.created_by,
+        "reason": mapping.reason,
+        "restores": mapping.restores,
     }
 
 
-def _rows(request: Request) -> list[dict[str, Any]]:
-    serializer = MappingRequestSerializer(data=request.data)
+def sent(request: Request, kind: type[StrictSerializer]) -> dict[str, Any]:
+    """The body, checked."""
+    serializer = kind(data=request.data)
     serializer.is_valid(raise_exception=True)
-    rows: list[dict[str, Any]] = serializer.validated_data["rows"]
-    return rows
+    given: dict[str, Any] = serializer.validated_data
+    return given

@@ -12,6 +12,8 @@ from core.ids import new_id
 from core.scoping import scoped
 from workspaces.models import Workspace
 
+REASON_CHARACTERS = 300
+
 
 class Mapping(models.Model):
     """A frozen version of how one entity is mapped: the connector's default, or one connection's override.
@@ -32,6 +34,10 @@ class Mapping(models.Model):
     is_current = models.BooleanField(default=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     created_by = models.CharField(max_length=160, blank=True)
+    reason = models.CharField(
+        max_length=REASON_CHARACTERS, blank=True, help_text="Why it was published, as the person put it."
+    )
+    restores = models.PositiveIntegerField(null=True, blank=True, help_text="The version whose rows it brings back.")
 
     objects = scoped(MappingQuerySet, workspace="workspace")
 

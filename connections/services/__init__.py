@@ -23,6 +23,7 @@ from connections.services.mappings import (
     ensure_default_mapping,
     set_mapping,
 )
+from connections.services.muted import AskedNothingError, muted_connector
 from connections.services.opening import connector_of, open_connector
 from connections.services.overrides import NewOverride, allow_again, forbid, overrides_of, set_overrides
 from connections.services.passthrough import RawAnswer, RawCall, is_reading, pass_through
@@ -31,6 +32,7 @@ from connections.services.sharing import demand_shared
 from connections.services.systems import demand_enabled, schedule_of
 
 __all__ = [
+    "AskedNothingError",
     "CallLog",
     "Card",
     "Check",
@@ -60,6 +62,7 @@ __all__ = [
     "forget_old_calls",
     "is_reading",
     "let_probe_through",
+    "muted_connector",
     "needs_check",
     "open_connector",
     "overrides_of",

@@ -10,6 +10,7 @@ from core.errors import NotSupportedError
 from integrations.entities.spec import UNKNOWN, FieldSpec
 from integrations.sdk.declarations import Parameter
 from integrations.sdk.mapping import CUSTOM, MappingRow
+from integrations.sdk.shapes import custom_spec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MOST_LINES = 500
@@ -116,17 +117,20 @@ class _Maker:
 
     def custom(self) -> JsonSchema | None:
         """The fields this connection maps beside the unified ones; None when there are none."""
-        names = [row.target for row in self.card.rows if row.target.startswith(CUSTOM)]
-        if not names:
+        rows = [row for row in self.card.rows if row.target.startswith(CUSTOM)]
+        if not rows:
             return None
-        properties = {
-            name.removeprefix(CUSTOM): self._limits(name, self.card.field(self.operation, name, self.status))
-            for name in names
-        }
+        properties = {row.target.removeprefix(CUSTOM): self._custom(row) for row in rows}
         return {
             "description": "What this connection maps beside the unified fields.",
             **_object(properties, may_be_null=False),
         }
+
+    def _custom(self, row: MappingRow) -> JsonSchema:
+        """Of the type its row names, if it names one; null takes the value away."""
+        shape = _value(custom_spec(row.target, row.type), (), may_be_null=True) if row.type else {}
+        title = {"title": row.title} if row.title else {}
+        return {**title, **shape, **self._limits(row.target, self.card.field(self.operation, row.target, self.status))}
 
     def _list(self, spec: FieldSpec, rows: Iterable[MappingRow], path: str) -> JsonSchema:
         items = _object(self.properties(spec.item, rows, f"{path}."), may_be_null=False)

@@ -11,6 +11,8 @@ from core.errors import FieldError, ValidationFailedError
 from core.json import pointer
 from integrations.entities.spec import EntitySpec
 from integrations.sdk.mapping import MappingRow, compile_mapping
+from integrations.sdk.shapes import CUSTOM_TYPES
+from integrations.sdk.transform_parameters import wrong_parameters
 
 MAX_ROWS = 200
 _CUSTOM = re.compile(r"custom\.[A-Za-z][A-Za-z0-9_]{0,59}")
@@ -22,7 +24,12 @@ _TYPES: dict[str, tuple[type, str]] = {
     "items": (list, "a list of rows"),
     "read_only": (bool, "true or false"),
     "write": (str, "a text"),
+    "type": (str, "a text"),
+    "title": (str, "a text"),
 }
+_MAY_BE_NULL = frozenset({"name_source", "write", "type", "title"})
+_OF_CUSTOM_ONLY = ("type", "title")
+MAX_TITLE = 80
 
 
 def read_definitions(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -33,17 +40,19 @@ def read_definitions(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     if len(rows) > MAX_ROWS:
         raise _failed([FieldError("/rows", "TOO_MANY_ROWS", f"A mapping has at most {MAX_ROWS} rows.")])
     errors = [error for number, row in enumerate(rows) for error in _check_row(row, ("rows", number))]
-    if errors:
+    if errors := errors or _twice(rows):
         raise _failed(errors)
-    definitions: dict[str, dict[str, Any]] = {}
-    for number, row in enumerate(rows):
-        target = row["target"]
-        if target in definitions:
-            raise _failed(
-                [FieldError(pointer("rows", number, "target"), "DUPLICATE_TARGET", f"{target} stands twice.")]
-            )
-        definitions[target] = {} if set(row) == {"target"} else _definition(row)
-    return definitions
+    return {row["target"]: {} if set(row) == {"target"} else _definition(row) for row in rows}
+
+
+def _twice(rows: list[dict[str, Any]]) -> list[FieldError]:
+    """Rows whose target an earlier one has."""
+    targets = [row["target"] for row in rows]
+    return [
+        FieldError(pointer("rows", number, "target"), "DUPLICATE_TARGET", f"{target} stands twice.")
+        for number, target in enumerate(targets)
+        if target in targets[:number]
+    ]
 
 
 def compile_rows(
@@ -82,21 +91,38 @@ def _check_row(row: Any, path: tuple[str | int, ...]) -> list[FieldError]:
     for name, value in row.items():
         if name not in _TYPES:
             errors.append(FieldError(pointer(*path, name), "UNKNOWN_FIELD", f"A row has {', '.join(_TYPES)}."))
-        elif not isinstance(value, _TYPES[name][0]):
+        elif not isinstance(value, _TYPES[name][0]) and not (value is None and name in _MAY_BE_NULL):
             errors.append(FieldError(pointer(*path, name), "WRONG_TYPE", f"Must be {_TYPES[name][1]}."))
     if not row.get("target"):
         errors.append(FieldError(pointer(*path, "target"), "REQUIRED", "Name the field that this row makes."))
     elif isinstance(row["target"], str) and len(row["target"]) > 120:
         errors.append(FieldError(pointer(*path, "target"), "TOO_LONG", "At most 120 characters."))
-    return errors or [*_check_transforms(row, path), *_check_items(row, path)]
+    return errors or [*_check_transforms(row, path), *_check_custom(row, path), *_check_items(row, path)]
+
+
+def _check_custom(row: Mapping[str, Any], path: tuple[str | int, ...]) -> list[FieldError]:
+    if not row["target"].startswith("custom."):
+        detail = "Only custom fields have one; a field of the entity has its own."
+        return [FieldError(pointer(*path, name), "CUSTOM_ONLY", detail) for name in _OF_CUSTOM_ONLY if row.get(name)]
+    errors = []
+    if row.get("type") and row["type"] not in CUSTOM_TYPES:
+        errors.append(FieldError(pointer(*path, "type"), "UNKNOWN_TYPE", f"Use one of {', '.join(CUSTOM_TYPES)}."))
+    if len(row.get("title") or "") > MAX_TITLE:
+        errors.append(FieldError(pointer(*path, "title"), "TOO_LONG", f"At most {MAX_TITLE} characters."))
+    if row.get("items"):
+        errors.append(FieldError(pointer(*path, "items"), "NO_ITEMS", "A custom field has no rows inside."))
+    return errors
 
 
 def _check_transforms(row: Mapping[str, Any], path: tuple[str | int, ...]) -> list[FieldError]:
-    return [
-        FieldError(pointer(*path, "transforms", number), "WRONG_TYPE", "A transform is an object with a `name`.")
-        for number, transform in enumerate(row.get("transforms", ()))
-        if not isinstance(transform, dict)
-    ]
+    errors: list[FieldError] = []
+    for number, transform in enumerate(row.get("transforms", ())):
+        at = (*path, "transforms", number)
+        if isinstance(transform, dict):
+            errors += wrong_parameters(transform, at)
+        else:
+            errors.append(FieldError(pointer(*at), "WRONG_TYPE", "A transform is an object with a `name`."))
+    return errors
 
 
 def _check_items(row: Mapping[str, Any], path: tuple[str | int, ...]) -> list[FieldError]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import orjson
@@ -14,10 +14,12 @@ from django.db import IntegrityError, transaction
 from django_scopes import scope
 
 from connections.models import Connection, Mapping, MappingField
+from connections.models.mappings import REASON_CHARACTERS
 from connections.services.mapping_rows import compile_rows, read_definitions
 from connections.services.opening import connector_of
 from core import ids
-from core.errors import ConfigError
+from core.errors import ConfigError, ConflictError
+from core.json import utc_text
 from integrations.entities.spec import EntitySpec, FieldSpec
 from integrations.registry import get_connector
 from integrations.sdk.connector import Connector
@@ -103,28 +105,70 @@ def ensure_default_mapping(system: str, entity: str) -> Mapping:
     )
 
 
-def set_mapping(connection: Connection, entity: str, rows: list[dict[str, Any]] | None, *, by: str) -> Mapping | None:
+@dataclass(eq=False)
+class MappingChangedError(ConflictError):
+    """Somebody published another version since the one that was edited; `extra` says who, when and which."""
+
+    default_code = "MAPPING_CHANGED"
+    http_status: ClassVar[int] = 409  # a status of its own, so that the answer shows `extra`
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What is said of a new version: why, on which version the edit was based (0: none), which version it brings back."""
+
+    by: str
+    reason: str = ""
+    base_version: int | None = None
+    restores: int | None = None
+
+
+def set_mapping(
+    connection: Connection,
+    entity: str,
+    rows: list[dict[str, Any]] | None,
+    *,
+    by: str,
+    reason: str = "",
+    base_version: int | None = None,
+) -> Mapping | None:
     """Make `rows` the connection's override: a new version, if it differs from the current one.
 
     Shape: as `MappingRow.as_json`; a row with nothing but `target` leaves that field out. None or [] returns to the
     default. Answers the version in force, None when there never was an override.
+    Errors: ValidationFailedError with a pointer per row, NotSupportedError for an entity the system lacks,
+    MappingChangedError when `base_version` is given and another one is current.
+    """
+    definitions = check_rows(connection, entity, rows or [])
+    return publish(connection, entity, definitions, Publication(by, reason, base_version))
+
+
+def check_rows(connection: Connection, entity: str, rows: list[dict[str, Any]]) -> Definitions:
+    """The rows of an override as they are stored, if they can be used alone and over the default.
+
     Errors: ValidationFailedError with a pointer per row, NotSupportedError for an entity the system lacks.
     """
     resource = connector_of(connection).resource(entity)
-    definitions = read_definitions(rows or [])
+    definitions = read_definitions(rows)
     compile_rows(resource.spec, definitions, connection_id=connection.pk, zone=connection.time_zone)
     _compile_whole(connection, entity, definitions)
+    return definitions
+
+
+def publish(connection: Connection, entity: str, definitions: Definitions, told: Publication) -> Mapping | None:
+    """Make checked rows the override in force. Errors: MappingChangedError."""
     digest = _digest(definitions)
     with scope(workspace=connection.workspace_id), transaction.atomic():
         # One writer at a time; the versions of one override then need no second try.
         Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
         current = Mapping.objects.current_override(connection.pk, entity).first()
+        if told.base_version not in (None, current.version if current else 0):
+            raise _changed(current)
         if (current.digest if current else _digest({})) == digest:
             return current  # type: ignore[no-any-return]
         version = _retire(current) + 1
-        _record(
-            connection, entity, version, audit.changed_names(definitions_of(current) if current else {}, definitions)
-        )
+        before = definitions_of(current) if current else {}
+        _record(connection, entity, version, audit.changed_names(before, definitions), told)
         return _write(
             Mapping(
                 workspace_id=connection.workspace_id,
@@ -133,18 +177,38 @@ def set_mapping(connection: Connection, entity: str, rows: list[dict[str, Any]] 
                 entity=entity,
                 version=version,
                 digest=digest,
-                created_by=by,
+                created_by=told.by[:160],
+                reason=told.reason[:REASON_CHARACTERS],
+                restores=told.restores,
             ),
             definitions,
         )
 
 
-def _record(connection: Connection, entity: str, version: int, targets: list[str]) -> None:
+def _changed(current: Mapping | None) -> MappingChangedError:
+    """There is always a current one then: a version is never taken away."""
+    if current is None:
+        return MappingChangedError("There is no override yet: send base_version 0.", extra={"current_version": 0})
+    who = current.created_by or "somebody"
+    return MappingChangedError(
+        f"{who} published version {current.version} meanwhile. Look at it, then publish your changes on top of it.",
+        extra={
+            "current_version": current.version,
+            "published_by": current.created_by,
+            "published_at": utc_text(current.created_at),
+        },
+    )
+
+
+def _record(connection: Connection, entity: str, version: int, targets: list[str], told: Publication) -> None:
+    said: dict[str, Any] = {"reason": told.reason} if told.reason else {}
+    if told.restores is not None:
+        said["restores"] = told.restores
     audit.record(
         "mapping.changed",
         workspace_id=connection.workspace_id,
         about=("connection", ids.show(Connection.PREFIX, connection.pk) or ""),
-        details={"entity": entity, "version": version, "changed": targets},
+        details={"entity": entity, "version": version, "changed": targets, **said},
     )
 
 

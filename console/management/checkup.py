@@ -27,7 +27,7 @@ from workspaces.key_report import examine_secrets, ring_use
 
 Status = Literal["ok", "warn", "fail"]
 MIN_POSTGRESQL = 15
-QUEUES = ("sync", "operations", "events")
+QUEUES = ("sync", "operations", "events", "flows")
 LONG_QUEUE = 1000
 MAX_TICK_SECONDS, MAX_DUE_SECONDS = 30, 120
 SKEW_WARN_SECONDS, SKEW_FAIL_SECONDS = 2.0, 30.0

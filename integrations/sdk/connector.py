@@ -142,6 +142,10 @@ class Connector:
         """Remote ids of objects made since then (remote's clock, aware UTC) that carry the change's mark."""
         raise NotSupportedError(f"{self.title} cannot be searched for what we made.")
 
+    def was_done(self, resource: Resource, call: WriteCall) -> bool:
+        """Whether a request of a marked action, whose answer was lost, was done. Reads only."""
+        raise NotSupportedError(f"{self.title} cannot be searched for what we did.")
+
     def poll(self, resource: Resource, job: Mapping[str, Any]) -> JobState:
         """Ask how an accepted job stands."""
         raise NotSupportedError(f"{self.title} answers at once; there is no job to ask for.")

@@ -166,6 +166,8 @@ class Action:
 
     Statuses are those of the source. `to_status`: where the object stands afterwards; being there already means that it
     was done. `method`, `path`, `body`: where a REST action goes and what it always sends; parameters are added by name.
+    Empty `to_status`: it changes something else than the status. `is_marked`: its requests carry the operation's mark, and
+    `Connector.was_done` finds out by it whether one of unknown outcome was done.
     """
 
     name: str
@@ -177,6 +179,7 @@ class Action:
     path: str = ""
     body: Mapping[str, Any] = field(default_factory=dict)
     help: str = ""
+    is_marked: bool = False
 
 
 @dataclass(frozen=True)

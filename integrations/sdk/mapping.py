@@ -20,6 +20,7 @@ from integrations.sdk.shapes import Maker, Shape
 
 CUSTOM = "custom."
 HEAD_TARGETS = ("remote_created_at", "remote_updated_at")
+ROW_KEYS = frozenset(("target", "source", "transforms", "name_source", "items", "read_only", "write", "type", "title"))
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class MappingRow:
     `source`: path or expression; for a reference the path of the remote id, with `name_source` for its name.
     `transforms`: [{"name": ..., parameters}], applied in order. `items`: the rows of each object of a list.
     `write`: the plain path the field is written to, where it is not the one it is read from.
+    Of a custom field: `type` (one of CUSTOM_TYPES; None keeps values as they are) and the `title` people see.
     """
 
     target: str
@@ -38,6 +40,8 @@ class MappingRow:
     items: tuple[MappingRow, ...] = ()
     read_only: bool = False
     write: str | None = None
+    type: str | None = None
+    title: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON values, without what is empty."""
@@ -50,7 +54,7 @@ class MappingRow:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> MappingRow:
         """Read a stored row; an unknown key or a wrong type raises ValidationFailedError."""
-        unknown = set(data) - {"target", "source", "transforms", "name_source", "items", "read_only", "write"}
+        unknown = set(data) - ROW_KEYS
         if unknown or not isinstance(data.get("target"), str) or not isinstance(data.get("source", ""), str):
             raise ValidationFailedError(
                 f"A mapping row needs `target` and `source` (texts); not known: {sorted(unknown)}.",
@@ -64,12 +68,18 @@ class MappingRow:
             items=tuple(cls.from_json(item) for item in data.get("items", ())),
             read_only=bool(data.get("read_only", False)),
             write=data.get("write"),
+            type=data.get("type"),
+            title=data.get("title"),
         )
 
 
 def digest_of(rows: Iterable[MappingRow], *, salt: str) -> bytes:
-    """32 bytes that differ whenever the rows or the salt (connector, entity schema version, time zone) differ."""
-    body = orjson.dumps([row.as_json() for row in rows], option=orjson.OPT_SORT_KEYS)
+    """32 bytes that differ whenever the rows or the salt (connector, entity schema version, time zone) differ.
+
+    Titles are for people and decide nothing.
+    """
+    plain = [{key: value for key, value in row.as_json().items() if key != "title"} for row in rows]
+    body = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
     return blake2b(salt.encode() + b"\0" + body, digest_size=32).digest()
 
 

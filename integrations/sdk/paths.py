@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,9 @@ from core.expressions import Expression
 
 Getter = Callable[[Any], Any]
 PLAIN = re.compile(r"^[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*\.?$")
+_KEY = r'(?:[A-Za-z_][\w-]*|"(?:[^"\\]|\\.)+")'
+_PART = re.compile(_KEY)
+QUOTED = re.compile(rf"^{_KEY}(?:\.{_KEY})*$")
 
 
 def compile_path(source: str) -> Getter:
@@ -21,12 +25,44 @@ def compile_path(source: str) -> Getter:
         return lambda raw: raw
     if PLAIN.match(source):
         return _dotted(source)
+    keys = path_keys(source)
+    if keys is not None:
+        return _nested(keys)
     return Expression(source).evaluate
 
 
 def plain_key(source: str) -> str | None:
     """The key, when the source is nothing but one."""
     return source if PLAIN.match(source) and "." not in source else None
+
+
+def path_keys(source: str) -> tuple[str, ...] | None:
+    """The keys of a path that leads to one place, such as `vendor.code` or `extraFields."ABC class"`; None for others."""
+    if PLAIN.match(source) and not source.endswith("."):
+        return tuple(source.split("."))
+    if not QUOTED.match(source):
+        return None
+    try:
+        return tuple(json.loads(part) if part[0] == '"' else part for part in _PART.findall(source))
+    except ValueError:  # a quoted key with an escape that is none: an expression, which says what is wrong
+        return None
+
+
+def key_text(key: str) -> str:
+    """A key as it is written in a path, quoted where it must be."""
+    return key if PLAIN.match(key) and "." not in key and "-" not in key else json.dumps(key, ensure_ascii=False)
+
+
+def _nested(keys: tuple[str, ...]) -> Getter:
+    def get(raw: Any) -> Any:
+        value = raw
+        for key in keys:
+            if not isinstance(value, dict):
+                return None
+            value = value.get(key)
+        return value
+
+    return get
 
 
 def _dotted(source: str) -> Getter:

@@ -17,7 +17,7 @@ from uuid import UUID
 from core.errors import FieldError, ValidationFailedError
 from core.ids import derived_hex, namespace_of
 from integrations.entities import ENTITIES
-from integrations.entities.spec import FieldSpec
+from integrations.entities.spec import FieldSpec, Kind
 from integrations.sdk import transforms
 from integrations.sdk.coercions import COERCE, Mapper, is_number, json_value, moment_of, number_text, text
 from integrations.sdk.paths import compile_path, plain_key
@@ -34,7 +34,26 @@ SHORT_KINDS = {
     "amount": "number",
     "quantity": "number",
 }
+CUSTOM_TYPES: dict[str, Kind] = {
+    "text": "text",
+    "integer": "integer",
+    "decimal": "decimal",
+    "boolean": "boolean",
+    "date": "date",
+    "datetime": "datetime",
+}
+"""What a custom field may say it is, and the kind of field it then is."""
 UNMAPPABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, ValidationFailedError)
+
+
+def custom_spec(name: str, type: str) -> FieldSpec:
+    """A custom field as a field like any other. Errors: ValidationFailedError for a type there is not."""
+    if type not in CUSTOM_TYPES:
+        known = ", ".join(CUSTOM_TYPES)
+        raise ValidationFailedError(
+            f"A custom field has one of the types {known}.", errors=(FieldError("/type", "UNKNOWN_TYPE", known),)
+        )
+    return FieldSpec(name, CUSTOM_TYPES[type], "")
 
 
 def nothing(_raw: Any) -> None:
@@ -186,10 +205,14 @@ class Maker:
         return _then(self.value(row), COERCE[spec.kind](spec))
 
     def custom(self, rows: Mapping[str, MappingRow]) -> Shape:
-        """The builder of `custom`: values as they are, by the names given."""
-        return Shape(
-            Plan(name, _then(self.value(row), json_value), *(self._key(row), "plain") if self._key(row) else (None, ""))
-            for name, row in rows.items()
+        """The builder of `custom`: values by the names given, as they are or of the type their row names."""
+        return Shape(self._custom(name, row) for name, row in rows.items())
+
+    def _custom(self, name: str, row: MappingRow) -> Plan:
+        if row.type:
+            return Plan(name, self.field(custom_spec(name, row.type), row))
+        return Plan(
+            name, _then(self.value(row), json_value), *(self._key(row), "plain") if self._key(row) else (None, "")
         )
 
     def _key(self, row: MappingRow) -> str | None:

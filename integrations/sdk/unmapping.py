@@ -17,7 +17,8 @@ from core.errors import FieldError, ValidationFailedError
 from core.json import pointer
 from integrations.entities.spec import EntitySpec, FieldSpec
 from integrations.sdk.mapping import CUSTOM, MappingRow
-from integrations.sdk.paths import PLAIN
+from integrations.sdk.paths import path_keys
+from integrations.sdk.shapes import custom_spec
 
 Inverse = Callable[[Any], Any]
 Encode = Callable[[str, Any], Any]
@@ -118,12 +119,21 @@ def _compile(specs: Iterable[FieldSpec], rows: list[MappingRow], inverter: _Inve
             except CannotSayError as error:
                 problem = ("platform", error.detail)
         why_not[spec.name] = problem or ("platform", "")
-    for row in rows:
-        if row.target.startswith(CUSTOM) and not row.read_only and not row.transforms:
-            path = _path(row)
-            if path is not None:
-                fields[row.target] = FieldUnmap(row.target, path, lambda value: value)
+    fields |= {row.target: field for row in rows if (field := _custom(row, inverter)) is not None}
     return Unmapping(fields, why_not)
+
+
+def _custom(row: MappingRow, inverter: _Inverter) -> FieldUnmap | None:
+    """How a custom field is written: as it is, or of its type; None where it cannot be."""
+    path = _path(row)
+    if not row.target.startswith(CUSTOM) or row.read_only or path is None:
+        return None
+    if row.type is None:
+        return None if row.transforms else FieldUnmap(row.target, path, lambda value: value)
+    try:
+        return FieldUnmap(row.target, path, inverter.inverse(custom_spec(row.target, row.type), row))
+    except CannotSayError:
+        return None
 
 
 def _problem(spec: FieldSpec, row: MappingRow | None) -> tuple[str, str] | None:
@@ -140,9 +150,7 @@ def _problem(spec: FieldSpec, row: MappingRow | None) -> tuple[str, str] | None:
 
 def _path(row: MappingRow) -> tuple[str, ...] | None:
     source = row.write if row.write is not None else row.source
-    if not source or not PLAIN.match(source) or source.endswith("."):
-        return None
-    return tuple(source.split("."))
+    return path_keys(source) if source else None
 
 
 def _field(spec: FieldSpec, row: MappingRow, inverter: _Inverter) -> FieldUnmap:

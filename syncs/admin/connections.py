@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.contrib import admin, messages
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.views import ChangeList
@@ -19,6 +20,7 @@ from core import ids
 from core.admin import badge
 from core.admin_buttons import Button, Question
 from core.admin_texts import moment, plural
+from syncs.admin import mapping_trials
 from syncs.admin.operation_facts import latest_operations
 from syncs.admin.states import entity_row, state_colour, state_label, statuses_by_connection, with_statuses
 from syncs.admin.telling import request_runs
@@ -59,6 +61,32 @@ class SyncedConnectionAdmin(HookedConnectionAdmin):
     def history_sources(self, row: Connection) -> Sequence[Source]:
         syncs = SyncHistory.objects.filter(connection_id=row.pk)
         return [*super().history_sources(row), Source(syncs, lambda each: f"Sync of {each.entity}")]
+
+    # --- mappings -------------------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        """What the editor of mappings asks while one edits."""
+        views = {"preview": self.mapping_preview_view, "progress": self.mapping_progress_view}
+        own = [
+            path(
+                f"<uuid:object_id>/mapping/<slug:entity>/{name}/",
+                self.admin_site.admin_view(view),
+                name=f"connections_connection_mapping_{name}",
+            )
+            for name, view in views.items()
+        ]
+        return own + super().get_urls()
+
+    def mapping_extras(self, request: HttpRequest, connection: Connection, entity: str) -> dict[str, Any]:
+        return mapping_trials.mapping_extras(connection, entity)
+
+    def mapping_preview_view(self, request: HttpRequest, object_id: UUID, entity: str) -> HttpResponse:
+        return mapping_trials.preview_view(self, request, self.row_or_404(request, object_id), entity)
+
+    def mapping_progress_view(self, request: HttpRequest, object_id: UUID, entity: str) -> HttpResponse:
+        return mapping_trials.progress_view(self, request, self.row_or_404(request, object_id), entity)
+
+    # --- its page -------------------------------------------------------------------------------------------------
 
     def panel_context(self, request: HttpRequest, connection: Connection) -> dict[str, Any]:
         (status,) = sync_status([connection])

@@ -15,26 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import ids
-from core.errors import (
-    AuthError,
-    BugError,
-    BusinessRuleError,
-    Category,
-    ConfigError,
-    ConflictError,
-    FieldError,
-    LineshaftError,
-    NotFoundError,
-    NotLicensedError,
-    NotSupportedError,
-    PermissionDeniedError,
-    RateLimitedError,
-    SourceAnswer,
-    TimeoutUnknownError,
-    TransientError,
-    ValidationFailedError,
-    WhoMustAct,
-)
+from core.errors import Category, WhoMustAct
 from core.json import RawJson
 from core.problem_mapping import Problem, problem_of
 from core.problems import CONTENT_TYPE, problem_body, request_id_of
@@ -43,28 +24,10 @@ from syncs.api.preferences import Wait
 from syncs.bodies import operation_body
 from syncs.choices import OperationKind, OperationStatus
 from syncs.models import Operation
-from syncs.operations.errors import VersionConflictError
+from syncs.operations.errors import error_from
 from syncs.records import Row, Selection, as_texts, read_records
 
 LONGEST_RETRY_SECONDS = 60
-_KINDS: dict[str, type[LineshaftError]] = {
-    kind.category: kind
-    for kind in (
-        AuthError,
-        BugError,
-        BusinessRuleError,
-        ConfigError,
-        ConflictError,
-        NotFoundError,
-        NotLicensedError,
-        NotSupportedError,
-        PermissionDeniedError,
-        RateLimitedError,
-        TimeoutUnknownError,
-        TransientError,
-        ValidationFailedError,
-    )
-}
 
 
 def answer(request: Request, operation: Operation, *, wait: Wait, waited: bool, is_replay: bool) -> Response:
@@ -98,12 +61,9 @@ def status_of(operation: Operation) -> int:
 def problem_of_failed(operation: Operation) -> Problem:
     """The failure as it would have been told at once."""
     stored: dict[str, Any] = operation.error or {}
-    code = stored.get("code", "INTERNAL_ERROR")
-    kind = VersionConflictError if code == VersionConflictError.default_code else _KINDS[stored.get("category", "bug")]
-    source = SourceAnswer(**stored["source"]) if stored.get("source") else None
-    errors = tuple(FieldError(**error) for error in stored.get("errors") or ())
-    problem = problem_of(kind(stored.get("message", ""), code=code, source=source, errors=errors))
-    if problem.category is Category.PERMISSION and source is None:
+    error = error_from(stored)
+    problem = problem_of(error)
+    if problem.category is Category.PERMISSION and error.source is None:
         # Known here, before anything was sent: refused as when the write is asked for, and not the caller's token's fault.
         problem = replace(problem, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     return replace(

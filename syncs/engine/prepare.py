@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from hashlib import blake2b
@@ -87,6 +87,15 @@ class Prepared:
                 for r, body, raw in zip(self.rows, packed[::2], packed[1::2], strict=True)
             ]
             self.packed = True
+
+    def pack_bodies(self, pack: Callable[[list[bytes]], list[bytes]], raws: Mapping[str, bytes]) -> None:
+        """The same for objects that are stored already: `raws` are these, packed, by record id."""
+        packed = pack([row.body for row in self.rows])
+        self.rows = [
+            Row(r[0], r[1], body, raws[r[0]], r[4], r[5], r[6], r[7], r[8])
+            for r, body in zip(self.rows, packed, strict=True)
+        ]
+        self.packed = True
 
     def without(self, ids: Collection[str]) -> Prepared:
         """Leave these objects as they are stored: seen, and counted as unchanged."""

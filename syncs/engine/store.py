@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import DataError, IntegrityError, connection, transaction
@@ -261,8 +261,17 @@ def quarantined(scope: Scope, *, limit: int = 2000) -> list[tuple[str, bytes, da
     return [(row[0], bytes(row[1]), row[2]) for row in rows if derived_hex(namespace, row[0]) == row[3].hex]
 
 
-def stored_raw(scope: Scope, after: UUID | None, limit: int) -> list[tuple[UUID, str, bytes]]:
-    """Live records in id order: (id, remote id, raw bytes)."""
+class Stored(NamedTuple):
+    """A record's id, remote id, and upstream object as it came and as it is packed."""
+
+    id: UUID
+    remote_id: str
+    raw: bytes
+    packed: bytes
+
+
+def stored_raw(scope: Scope, after: UUID | str | None, limit: int) -> list[Stored]:
+    """Live records in id order."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT id, remote_id, raw FROM syncs_record
@@ -271,8 +280,9 @@ def stored_raw(scope: Scope, after: UUID | None, limit: int) -> list[tuple[UUID,
             [scope.connection_id, scope.entity, after, after, limit],
         )
         rows = cursor.fetchall()
-    texts = unpack((bytes(row[2]) for row in rows), connection_id=scope.connection_id)
-    return [(row[0], row[1], text) for row, text in zip(rows, texts, strict=True)]
+    frames = [bytes(row[2]) for row in rows]
+    texts = unpack(frames, connection_id=scope.connection_id)
+    return [Stored(row[0], row[1], text, frame) for row, text, frame in zip(rows, texts, frames, strict=True)]
 
 
 # The copy's ids come from the index of the list alone; only what no page showed is looked up in the table. Tombstones

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -48,6 +49,16 @@ class Fetched:
     page: Page
     sighted: Sighted
     prepared: Prepared | None
+
+
+@dataclass(frozen=True)
+class Remapped:
+    """A page of stored objects that is being mapped. `last`: the id of its last; `read_at`: the database's clock, not
+    later than when it was read."""
+
+    last: UUID
+    read_at: datetime
+    prepared: Future[Prepared]
 
 
 class Walk:
@@ -193,21 +204,38 @@ class Walk:
         oldest = min(seen_at for _, _, seen_at in waiting)
         self.writer.write(prepared, asked_at=oldest, seen_upstream=False)
 
-    def remap_all(self, page_size: int = 500) -> None:
-        """Map every stored raw object again; the checkpoint is the last id."""
-        after = (self.run.position or {}).get("after")
-        page_no, read_at = self.run.page_no, self._clock
-        while stored := store.stored_raw(self.scope, after, page_size):
-            if self._must_stop:
-                raise Cancelled
-            page_no += 1
-            after = stored[-1][0]
-            prepared = self.preparer.prepare(self.preparer.sight((remote_id, raw) for _, remote_id, raw in stored))
-            page = Page(records=[], next={"after": str(after)})
-            self._commit(prepared, asked_at=read_at, page_no=page_no, page=page, digest="")
-            read_at = self._clock
-            if time.monotonic() > self.stop_at:
-                raise OutOfTime
+    def remap_all(self, page_size: int = 1000) -> None:
+        """Map every stored raw object again, the next page while the last one is written; the checkpoint is the last id."""
+        with ThreadPoolExecutor(1, thread_name_prefix="remap") as pool:
+            if self.writer.packer.has_dictionary:
+                self.pack = packer_for(self.run.connection_id, self.scope.entity).pack
+            page_no = self.run.page_no
+            pending = self._remap_page(pool, (self.run.position or {}).get("after"), page_size)
+            while pending is not None:
+                if self._must_stop:
+                    raise Cancelled
+                last, read_at, prepared = pending.last, pending.read_at, pending.prepared.result()
+                pending = self._remap_page(pool, last, page_size)
+                page_no += 1
+                page = Page(records=[], next={"after": str(last)})
+                self._commit(prepared, asked_at=read_at, page_no=page_no, page=page, digest="")
+                if time.monotonic() > self.stop_at:
+                    raise OutOfTime
+
+    def _remap_page(self, pool: ThreadPoolExecutor, after: UUID | str | None, page_size: int) -> Remapped | None:
+        """Read the page here and have it mapped in the other thread; None at the end."""
+        read_at = self._clock
+        stored = store.stored_raw(self.scope, after, page_size)
+        if not stored:
+            return None
+        return Remapped(stored[-1].id, read_at, pool.submit(self._map_again, stored))
+
+    def _map_again(self, stored: list[store.Stored]) -> Prepared:
+        """In the other thread: no database here."""
+        prepared = self.preparer.prepare(self.preparer.sight((one.remote_id, one.raw) for one in stored))
+        if self.pack is not None:
+            prepared.pack_bodies(self.pack, {one.id.hex: one.packed for one in stored})
+        return prepared
 
     def take_again(self, remote_id: str, raw: bytes, asked_at: datetime) -> None:
         """Write one object that was read alone, if it differs."""

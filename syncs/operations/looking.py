@@ -12,7 +12,7 @@ from core.errors import LineshaftError, NotFoundError, NotSupportedError
 from integrations.sdk.connector import Connector
 from integrations.sdk.pages import Window
 from integrations.sdk.transforms import MappingError
-from integrations.sdk.writes import Change
+from integrations.sdk.writes import Change, WriteCall
 from syncs.choices import OperationKind
 from syncs.engine.outcomes import now
 from syncs.models import Operation, Record
@@ -166,6 +166,11 @@ class Lookup:
         if not resending:
             return Verdict(seen=seen)
         call = operation.calls[operation.call_no]
+        if self._is_marked():
+            self.before_call()
+            if self.connector.was_done(self.card.resource, WriteCall.from_json(call)):
+                return Verdict(applied=True, seen=seen)  # of several requests this one; the others follow
+            return Verdict(wait_seconds=left, seen=seen)
         if left > 0:
             return Verdict(wait_seconds=left, seen=seen)
         if operation.kind != OperationKind.UPDATE and self._moved_on(seen):
@@ -188,6 +193,12 @@ class Lookup:
             return seen.unified["status"] in ends
         return not self.not_applied(seen)
 
+    def _is_marked(self) -> bool:
+        """Whether requests of the action can be found again by the mark they carry."""
+        operation = self.operation
+        action = self.card.resource.action(operation.action) if operation.kind == OperationKind.ACTION else None
+        return action is not None and action.is_marked
+
     def _moved_on(self, seen: Seen) -> bool:
         """Whether the status it has now forbids what was asked for in another."""
         operation = self.operation
@@ -206,6 +217,8 @@ class Lookup:
             return []
         if operation.kind == OperationKind.ACTION:
             action = self.card.resource.action(operation.action)
+            if action is not None and not action.to_status:
+                return []  # nothing in the record says it
             return [
                 {"pointer": "/remote_status", "wished": list(action.to_status if action else ()), "found": seen.status}
             ]

@@ -73,12 +73,19 @@ def _stands_there(operation: Operation, card: Card, status: str | None) -> bool:
 
 
 def mark_of(operation: Operation, card: Card) -> str:
-    """The text by which a created object is found again: of the operation, or what the caller wrote into that field."""
+    """The text by which what was made is found again: of the operation, or what the caller wrote into that field."""
+    action = card.resource.action(operation.action) if operation.kind == OperationKind.ACTION else None
+    if action is not None and action.is_marked:
+        return _own_mark(operation)
     declared = card.write("create")
     if operation.kind != OperationKind.CREATE or declared is None or declared.resolve != "mark":
         return ""
     given = operation.values.get(declared.mark_field) if declared.mark_field else None
-    return str(given) if given else f"lsh-{operation.pk.hex[-20:]}"
+    return str(given) if given else _own_mark(operation)
+
+
+def _own_mark(operation: Operation) -> str:
+    return f"lsh-{operation.pk.hex[-20:]}"
 
 
 def refuse_denied(operation: Operation, card: Card, status: str | None) -> None:

@@ -51,12 +51,16 @@ class Words:
 
 @dataclass(frozen=True)
 class Rule:
-    """`sql` finds, `words` tells. `seconds`: how often it is looked at, at the most."""
+    """`sql` finds, `words` tells. `seconds`: how often it is looked at, at the most.
+
+    `page`, where the subject is no entity of a connection: the prefix of its shown id, and where the admin keeps it.
+    """
 
     kind: IssueKind
     sql: str
     words: Callable[[Finding], Words]
     seconds: float = 30.0
+    page: tuple[str, str] | None = None
 
 
 _OF_CONNECTION = """SELECT c.workspace_id, c.environment, c.id AS connection_id, '' AS subject,
@@ -230,6 +234,7 @@ def _who(found: Finding, otherwise: str) -> str:
     return str(who) if who in set(WhoMustAct) - {WhoMustAct.NOBODY} else str(otherwise)
 
 
+_ENDPOINT_PAGE = ("whe", "webhooks/webhookendpoint")
 RULES = (
     Rule(IssueKind.NEEDS_REAUTH, NEEDS_REAUTH, _reauth_words),
     Rule(IssueKind.OFFLINE, OFFLINE, _offline_words),
@@ -237,6 +242,6 @@ RULES = (
     Rule(IssueKind.NEEDS_REVIEW, NEEDS_REVIEW, _review_words),
     Rule(IssueKind.SYNC_OVERDUE, SYNC_OVERDUE, _overdue_words),
     Rule(IssueKind.CALLS_FAILING, CALLS_FAILING, _failing_words, seconds=300.0),
-    Rule(IssueKind.ENDPOINT_DISABLED, ENDPOINT_DISABLED, _endpoint_words),
-    Rule(IssueKind.DELIVERY_EXHAUSTED, DELIVERY_EXHAUSTED, _exhausted_words, seconds=120.0),
+    Rule(IssueKind.ENDPOINT_DISABLED, ENDPOINT_DISABLED, _endpoint_words, page=_ENDPOINT_PAGE),
+    Rule(IssueKind.DELIVERY_EXHAUSTED, DELIVERY_EXHAUSTED, _exhausted_words, seconds=120.0, page=_ENDPOINT_PAGE),
 )

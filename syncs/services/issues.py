@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import UUID
 
 import orjson
@@ -15,11 +16,12 @@ from django.db import connection as database
 from django.db import transaction
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils.module_loading import import_string
 from django_scopes import scope, scopes_disabled
 
 from core import ids
 from syncs.models import Issue
-from syncs.services.issue_rules import RULES, Finding, Rule, Words
+from syncs.services.issue_rules import Finding, Rule, Words
 from workspaces import audit
 from workspaces.choices import EventType
 from workspaces.events import emit
@@ -48,9 +50,15 @@ def evaluate(rule: Rule) -> int:
     return opened + sum(_resolve(workspace_id, issue_ids) for workspace_id, issue_ids in over.items())
 
 
+@cache
+def all_rules() -> tuple[Rule, ...]:
+    """Those of this room and of the rooms above, from settings.ISSUE_RULES."""
+    return tuple(rule for path in settings.ISSUE_RULES for rule in import_string(path))
+
+
 def evaluate_all() -> int:
     """Every rule."""
-    return sum(evaluate(rule) for rule in RULES)
+    return sum(evaluate(rule) for rule in all_rules())
 
 
 def acknowledge(issue: Issue, *, by: str) -> Issue:
@@ -76,11 +84,15 @@ def forget_old_issues(*, limit: int = 1000) -> int:
 
 def issue_link(issue: Issue) -> str:
     """The admin's page about what is wrong."""
+    page = next((rule.page for rule in all_rules() if rule.kind == issue.kind), None)
     if issue.connection_id is not None:
         path = reverse("admin:connections_connection_change", args=[issue.connection_id])
+    elif page is None:
+        path = reverse("admin:syncs_issue_changelist")
     else:
-        endpoint = ids.read("whe", issue.subject)
-        path = f"{reverse('admin:index')}webhooks/webhookendpoint/" + (f"{endpoint}/change/" if endpoint else "")
+        prefix, where = page
+        subject = ids.read(prefix, issue.subject)
+        path = f"{reverse('admin:index')}{where}/" + (f"{subject}/change/" if subject else "")
     return str(settings.PUBLIC_URL).rstrip("/") + path
 
 

@@ -12,14 +12,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import DatabaseError, transaction
 from django.db.models import QuerySet
+from django.utils.module_loading import import_string
 from django_scopes import scope, scopes_disabled
 
 from connections.models import (
@@ -143,7 +146,7 @@ def purge_batch(connection_id: UUID) -> bool:
     if connection is None:
         return False
     progress, left = _Progress.of(connection), BATCH
-    for name, rows_of in STEPS.items():
+    for name, rows_of in all_steps().items():
         removed = _remove(rows_of(connection_id), left)
         progress.count(name, removed)
         left -= removed
@@ -154,6 +157,12 @@ def purge_batch(connection_id: UUID) -> bool:
     else:
         Connection.objects.filter(pk=connection_id).update(purge_progress=vars(progress))
     return True
+
+
+@cache
+def all_steps() -> dict[str, Rows]:
+    """Those of the rooms above and of this one, in the order of settings.PURGE_STEPS."""
+    return {name: rows for path in settings.PURGE_STEPS for name, rows in import_string(path).items()}
 
 
 def _remove(rows: QuerySet[Any], limit: int) -> int:

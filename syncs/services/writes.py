@@ -85,7 +85,7 @@ def request_operation(connection: Connection, wish: Wish) -> Wanted:
     """
     if wish.key and (known := _by_key(connection, wish)) is not None:
         return known
-    operation = _checked(connection, wish)
+    operation = checked_operation(connection, wish)
     try:
         with transaction.atomic():
             at = _turn(operation.record_id)
@@ -124,12 +124,15 @@ def _by_key(connection: Connection, wish: Wish) -> Wanted | None:
     return Wanted(found, is_new=False)
 
 
-def _checked(connection: Connection, wish: Wish) -> Operation:
-    """The operation, not stored yet, if nothing known here speaks against it."""
+def checked_operation(connection: Connection, wish: Wish, *, imagined: Mapping[str, Any] | None = None) -> Operation:
+    """The operation, not stored yet, if nothing known here speaks against it. Errors: as `request_operation`.
+
+    `imagined` is the unified form of an object that an earlier write of the same trial would have made.
+    """
     refuse_if_away(connection)
     card = card_of(connection, wish.entity)
-    record = _record(connection, wish)
-    status = _status_of(record)
+    record = _record(connection, wish) if imagined is None else None
+    status = _status_of(record) if imagined is None else imagined.get("remote_status")
     operation = Operation(
         id=new_id(),
         workspace_id=connection.workspace_id,
@@ -247,7 +250,7 @@ def dry_run(connection: Connection, wish: Wish) -> Planned:
 
     Errors: as `request_operation`, and those of reading.
     """
-    operation = _checked(connection, wish)
+    operation = checked_operation(connection, wish)
     card = card_of(connection, wish.entity)
     with calls_to(connection) as (connector, take):
         copier = Copier(connection, card.resource, connector)

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("config", "console", "syncs", "webhooks", "connections", "workspaces", "core")
+ROOMS = ("config", "console", "flows", "syncs", "webhooks", "connections", "workspaces", "core")
 OPENERS = {"cursor", "raw", "extra", "RawSQL"}
 """What SQL is written with: a cursor (execute, executemany and copy need one), and what puts SQL into a queryset."""
 
@@ -50,6 +50,10 @@ DEMANDED: dict[str, tuple[str, tuple[str, ...]]] = {
     "syncs.engine.store.stored_raw": (SCOPE, ("scope",)),
     "syncs.engine.store.write_staged": (SCOPE, ("scope",)),
     "syncs.operations.outcomes.begin_sending": (WORK_ROW, ("lease",)),
+    "flows.engine.admission.admit": ("one flow", ("flow_id",)),
+    "flows.engine.store._cursor": ("the run's own feed", ("run",)),
+    "flows.engine.store._progress": (WORK_ROW, ("lease",)),
+    "flows.engine.store.take_up": (WORK_ROW, ("lease",)),
     "syncs.records.read_copy": (CONNECTION, ("workspace_id", "environment", "connection_id", "entity")),
     "syncs.records.read_records": (CONNECTION, ("workspace_id", "connection_id", "entity")),
     "webhooks.services.again._recover": ("one endpoint", ("endpoint_id",)),
@@ -65,11 +69,19 @@ DEMANDED: dict[str, tuple[str, tuple[str, ...]]] = {
     "workspaces.reencryption._write": (WORKSPACE, ("workspace_id",)),
 }
 NO_SCOPE = {
+    "console.activity.count_activity": "the tick serves all workspaces; makes a cursor for each feed",
+    "console.activity._count_next": "the tick serves all workspaces; each feed is counted for its own workspace",
     "console.running.only_one": "a lock of the whole installation, on no row",
     "console.management.checkup._clock": "asks the database's clock",
     "core.health._migrations_are_applied": "asks whether the database answers",
     "core.leases.oldest_due_seconds": "one number over the whole installation, for the operator's health check",
     "core.leases.take_due_for_hint": "the tick serves all workspaces; it answers ids, which name nothing to anybody",
+    "flows.engine.admission.flows_with_queues": "the tick serves all workspaces; it answers ids, which name nothing to anybody",
+    "flows.services.following.hint_followers": "the tick serves all workspaces; each flow is compared with its own feed",
+    "flows.services.stopping._ended": "the tick serves all workspaces; it answers ids, which name nothing to anybody",
+    "flows.services.stopping._runs_of": "the tick serves all workspaces; each run is ended in the scope of its own",
+    "flows.services.waking.wake_behind_operations": "the tick serves all workspaces; each run is compared with its own operation",
+    "flows.services.waking.wake_next_feed": "the tick serves all workspaces; each run is compared with its own feed",
     "syncs.engine.outcomes.now": "asks the database's clock",
     "syncs.services.writes._turn": "asks the database's clock, behind a lock on no row",
     "syncs.engine.store.make_staging": "makes this session's empty table",

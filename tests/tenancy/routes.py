@@ -23,6 +23,7 @@ from core.ids import new_id
 from integrations.entities import ENTITIES
 from syncs.api.records import RecordView
 from syncs.choices import RunStatus
+from tests.tenancy import flowing
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
 from tests.tenancy.world import Place, shown
 from workspaces.views import ApiView
@@ -142,6 +143,7 @@ OUTSIDE_THE_API = {
     "link/link.js": "a script for pages of other products, the same for everybody",
     "link/systems/<slug:slug>/logo": "pictures of systems, of the whole installation",
     "hooks/<str:connection_id>/<str:secret>": "for who has the address; shows nothing",
+    "flow-hooks/<str:flow_id>/<str:secret>": "for who has the address; shows nothing",
     "link/oauth/callback": "belongs to the browser that was sent away; tested in the matrix of links",
     **{
         f"link/<str:token>{step}": "for who has the link; has a matrix of its own"
@@ -153,6 +155,8 @@ OUTSIDE_THE_API = {
 SHARED = {
     "systems": "the catalogue of the installation, the same for every token",
     "systems/<str:slug>": "one entry of the catalogue",
+    "flow-schema": "the form of definitions",
+    "flow-templates": "ready flows of the release",
 }
 
 
@@ -173,6 +177,18 @@ def _operation(place: Place, route: Route) -> str:
     return shown("op", failed if route.path.endswith("/retry") else needs_decision)
 
 
+def _flow(place: Place, route: Route) -> str:
+    """One with runs under way, which cannot be deleted, or one that rests."""
+    return shown(
+        "flow", place.flowing.resting if route.key == ("DELETE", "flows/<str:flow_id>") else place.flowing.flow
+    )
+
+
+def _flow_run(place: Place, route: Route) -> str:
+    by_route = {"cancel": flowing.WAITING, "resolve": flowing.LOST}
+    return shown("frun", place.flowing.runs[by_route.get(route.path.rpartition("/")[2], flowing.FAILED)])
+
+
 OBJECTS: dict[str, Callable[[Place, Route], str]] = {
     "connection_id": lambda place, _: place.shown_id,
     "sync_id": lambda place, _: shown("syn", place.syncs["purchase_order"]),
@@ -186,7 +202,9 @@ OBJECTS["endpoint_id"] = lambda place, _: shown("whe", place.endpoint)
 OBJECTS["delivery_id"] = lambda place, _: shown("whd", place.delivery)
 OBJECTS["issue_id"] = lambda place, _: shown("iss", place.issue)
 OBJECTS["session_id"] = lambda place, _: shown("lnk", place.link_session)
+OBJECTS["flow_id"], OBJECTS["flow_run_id"] = _flow, _flow_run
 PLAIN = {"slug": SLUG, "entity": "purchase_order", "action": "approve"}
+PLAIN |= {"version": "1", "number": "1", "secret_name": flowing.SECRET, "step_name": flowing.STEP}
 
 # --- bodies ------------------------------------------------------------------------------------------------------------
 
@@ -218,6 +236,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "connections/<str:connection_id>/mappings/<str:entity>"): _ROWS,
     ("DELETE", "connections/<str:connection_id>/mappings/<str:entity>"): None,
     ("POST", "connections/<str:connection_id>/mappings/<str:entity>/preview"): _ROWS,
+    ("POST", "connections/<str:connection_id>/mappings/<str:entity>/trial"): _ROWS,
+    ("POST", "connections/<str:connection_id>/mappings/<str:entity>/versions/<int:version>/restore"): {},
     ("POST", "link-sessions"): {"name": "Made by the matrix", "entities": {"purchase_order": "read"}},
     ("POST", "link-sessions/<str:session_id>/cancel"): None,
     ("POST", "link-sessions/exchange"): {"code": "the matrix' own code"},
@@ -230,6 +250,21 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "webhook-endpoints/<str:endpoint_id>/recover"): {"since": "2026-10-05T00:00:00Z"},
     ("POST", "webhook-deliveries/<str:delivery_id>/resend"): None,
     ("POST", "issues/<str:issue_id>/acknowledge"): None,
+    ("POST", "flows"): {"name": "Made by the matrix", "definition": flowing.definition_of("matrix")},
+    ("POST", "flows/validate"): {"definition": flowing.definition_of("matrix")},
+    ("PATCH", "flows/<str:flow_id>"): {"description": "Renamed"},
+    ("DELETE", "flows/<str:flow_id>"): None,
+    **{("POST", f"flows/<str:flow_id>/{state}"): None for state in ("publish", "pause", "resume")},
+    ("PUT", "flows/<str:flow_id>/secrets/<str:secret_name>"): {"value": "made by the matrix"},
+    ("DELETE", "flows/<str:flow_id>/secrets/<str:secret_name>"): None,
+    ("POST", "flows/<str:flow_id>/hook"): {"signing_secret": "made by the matrix"},
+    ("PATCH", "flows/<str:flow_id>/hook"): {"signing_secret": "made by the matrix"},
+    ("DELETE", "flows/<str:flow_id>/hook"): None,
+    ("POST", "flows/<str:flow_id>/runs"): {"body": {"made": "by the matrix"}},
+    ("POST", "flows/<str:flow_id>/dry-run"): {"input": {"kind": "api", "body": {}}},
+    ("POST", "flows/<str:flow_id>/steps/<str:step_name>/test"): {"input": {}},
+    **{("POST", f"flow-runs/<str:flow_run_id>/{act}"): None for act in ("cancel", "retry", "rerun")},
+    ("POST", "flow-runs/<str:flow_run_id>/resolve"): {"outcome": "failed"},
     ("PATCH", "syncs/<str:sync_id>"): {"interval_seconds": 300},
     ("POST", "syncs/<str:sync_id>/pause"): None,
     ("POST", "syncs/<str:sync_id>/resume"): None,
@@ -291,7 +326,15 @@ REFUSED = {
     (("POST", "link-sessions/exchange"), "other environment"): 404,
     **{
         (key, caller): 403
-        for key in (("GET", "webhook-endpoints"), ("POST", "webhook-endpoints"), ("GET", "webhook-deliveries"))
+        for key in (
+            ("GET", "webhook-endpoints"),
+            ("POST", "webhook-endpoints"),
+            ("GET", "webhook-deliveries"),
+            ("GET", "flows"),
+            ("POST", "flows"),
+            ("POST", "flows/validate"),
+            ("GET", "flow-runs"),
+        )
         for caller in ("own connection", "other connection")
     },
     (("POST", "connections"), "own connection"): 403,
@@ -314,7 +357,17 @@ WORKSPACE_ONLY = {
     ),
     "webhook-deliveries/<str:delivery_id>",
     "webhook-deliveries/<str:delivery_id>/resend",
-}
+    "flows/<str:flow_id>",
+    *(
+        f"flows/<str:flow_id>/{rest}"
+        for rest in (
+            "export", "publish", "pause", "resume", "versions", "versions/<int:number>", "secrets",
+            "secrets/<str:secret_name>", "hook", "messages", "runs", "dry-run", "steps/<str:step_name>/test",
+        )
+    ),
+    "flow-runs/<str:flow_run_id>",
+    *(f"flow-runs/<str:flow_run_id>/{rest}" for rest in ("steps", "cancel", "retry", "rerun", "resolve")),
+}  # fmt: skip
 """Objects that connection tokens do not see, whatever connection they are about."""
 
 # --- query parameters -------------------------------------------------------------------------------------------------
@@ -323,6 +376,7 @@ LATE = "2026-01-01T00:00:00Z"
 PARAMETERS: dict[str, Callable[[Place], str]] = {
     "limit": lambda _: "5",
     "after": lambda _: "0",
+    "against": lambda _: "0",
     "type": lambda _: "sync.completed",
     "system": lambda _: SLUG,
     "mode": lambda _: "full",
@@ -356,10 +410,14 @@ PARAMETERS: dict[str, Callable[[Place], str]] = {
     "wait": lambda _: "0",
     "endpoint": lambda place: shown("whe", place.endpoint),
     "event": lambda place: f"evt_{place.event_ids[0].hex}",
+    "trigger": lambda _: "api",
+    "dry": lambda _: "false",
+    "scope": lambda place: str(place.flowing.steps[0].scope),
+    "flow": lambda place: shown("flow", place.flowing.flow),
 }
 IDS = {
     "connection": "con", "sync": "syn", "run": "run", "operation": "op", "record": "po", "batch": "bat",
-    "endpoint": "whe", "event": "evt",
+    "endpoint": "whe", "event": "evt", "flow": "flow",
 }  # fmt: skip
 TELLING = {*IDS, "customer_reference", "q"}
 """Parameters by which the owner must find the plant. Every one of a list of records must do so."""
@@ -371,6 +429,11 @@ STATES = {
     "sync-status": "failed",
     "syncs": "needs_review",
     "webhook-deliveries": "pending",
+    "flows": "active",
+    "flow-runs": "failed",
+    "flows/<str:flow_id>/runs": "failed",
+    "flows/<str:flow_id>/messages": "started",
+    "flow-runs/<str:flow_run_id>/steps": "succeeded",
 }
 EMPTY_INSTEAD_OF_404 = {
     ("events", "connection"): "the feed's room does not know connections; an unknown id finds nothing either",
@@ -379,6 +442,7 @@ EMPTY_INSTEAD_OF_404 = {
     ("sync-runs", "sync"): "a filter, not an address: an unknown id finds nothing either",
     ("webhook-deliveries", "endpoint"): "a filter, not an address: an unknown id finds nothing either",
     ("webhook-deliveries", "event"): "a filter, not an address: an unknown id finds nothing either",
+    ("flow-runs", "flow"): "a filter, not an address: an unknown id finds nothing either",
     ("upstream-calls", "run"): "the log's room does not know runs; an unknown id finds nothing either",
     ("upstream-calls", "operation"): "the log's room does not know operations; an unknown id finds nothing either",
 }

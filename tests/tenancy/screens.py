@@ -17,10 +17,12 @@ from django_scopes import scope, scopes_disabled
 
 from connections.models import Connection, LinkSession, SystemLogo, SystemSettings, UpstreamCall
 from core.ids import new_id
+from flows.models import Flow, FlowHookMessage, FlowRun
 from syncs.choices import RunStatus
 from syncs.models import Issue, Operation, QuarantinedRecord, Record, Sync, SyncRun
 from tests.clients import fresh_client
 from tests.tenancy.callers import Answer
+from tests.tenancy.flowing import FAILED, LOST, WAITING
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
 from tests.tenancy.world import Side, World
 from webhooks.models import Delivery, InboundHook, WebhookEndpoint
@@ -115,13 +117,26 @@ def _variants(model_admin: Any, pattern: str) -> list[tuple[tuple[str, str], ...
 
 # --- what stands for what ---------------------------------------------------------------------------------------------
 
-VALUES = {"entity": "purchase_order"}
+VALUES = {"entity": "purchase_order", "number": "1"}
+PRESSED_FLOW_RUNS = {"cancel": WAITING, "resolve": LOST}
+STARTS_RUNS = {"run", "dry", "test", "pause", "resume"}
+"""Buttons of a flow for who may start runs, though not change the flow."""
 PRESSED_RUNS = {"cancel": RunStatus.QUEUED, "release": RunStatus.NEEDS_REVIEW, "delete": RunStatus.NEEDS_REVIEW}
 OPERATORS_ONLY = {get_user_model(), DataKey, SystemLogo}
 CLOSED = {(Record, "history"): "people change no records, so there is no history of it"}
-DOES_NOT_WRITE = {"changelist", "history", "live", "redirect"}
+DOES_NOT_WRITE = {"changelist", "history", "live", "redirect", "check", "export", "step", "items"}
 """Screens whose POST shows what GET shows. A POST to any other is refused to who may only look."""
-NOT_FOR_AUDITORS = {"add", "delete", "press", "revoke", "rotate", "mapping", "hook_address"}
+NOT_FOR_AUDITORS = {
+    "add",
+    "delete",
+    "press",
+    "revoke",
+    "rotate",
+    "mapping",
+    "mapping_preview",
+    "mapping_progress",
+    "hook_address",
+}
 """Screens that are there to change something: an auditor does not even see their forms."""
 ACTIONS = {
     "add": "add",
@@ -130,12 +145,15 @@ ACTIONS = {
     "rotate": "change",
     "revoke": "change",
     "mapping": "change",
+    "mapping_preview": "change",
+    "mapping_progress": "change",
     "hook_address": "change",
 }
 """What one must be allowed to do with the row to see or send a screen; to see all others, `view`."""
 SENT = {
     "change": "{room}.change_{model}",
     "capabilities": "connections.add_capabilityoverride",
+    "version": "flows.change_flow",
 }
 """Screens that show more people their form than may send it."""
 
@@ -143,6 +161,8 @@ SENT = {
 def permission_of(screen: Screen, method: str) -> str:
     """The permission that opens a screen for GET, or for POST."""
     meta = screen.model._meta
+    if screen.key == (Flow, "press") and screen.button.name in STARTS_RUNS:
+        return "flows.add_flowrun"
     if method == "post" and screen.name in SENT:
         return SENT[screen.name].format(room=meta.app_label, model=meta.model_name)
     return f"{meta.app_label}.{ACTIONS.get(screen.name, 'view')}_{meta.model_name}"
@@ -174,6 +194,12 @@ def _operation(screen: Screen, side: Side) -> Operation:
     """One that failed for the button that tries it again, one that needs a decision for all others."""
     needs_decision, failed = side.places["plant"].operations
     return failed if ("name", "retry") in screen.values else needs_decision
+
+
+def _flow_run(screen: Screen, side: Side) -> FlowRun:
+    pressed = dict(screen.values).get("name", "")
+    found: FlowRun = side.places["plant"].flowing.runs[PRESSED_FLOW_RUNS.get(pressed, FAILED)]
+    return found
 
 
 def _event(screen: Screen, side: Side) -> Any:
@@ -224,6 +250,9 @@ ROWS: dict[type[Any], Callable[[Screen, Side], Any]] = {
     Delivery: lambda _, side: side.places["plant"].delivery,
     SystemSettings: lambda _, side: _system_settings(side),
     SystemLogo: lambda *_: _system_logo(),
+    Flow: lambda _, side: side.places["plant"].flowing.flow,
+    FlowRun: _flow_run,
+    FlowHookMessage: lambda _, side: side.places["plant"].flowing.messages[0],
 }
 
 
@@ -237,6 +266,7 @@ ADDITIONS: dict[type[Any], tuple[str, dict[str, Any]]] = {
     SystemSettings: ("", {"system": "maintainx", "environment": "live", "enabled": "on", "schedules": "{}"}),
     WebhookEndpoint: ("", {"environment": "live", "url": "https://listener.example/hooks", "payload": "thin"}),
     LinkSession: ("", {"environment": "live", "name": "Made by the matrix", "valid": "3d"}),
+    Flow: ("", {"environment": "live", "name": "Made by the matrix", "start": "empty"}),
     Connection: (
         f"?system={SLUG}",
         {

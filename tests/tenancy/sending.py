@@ -50,5 +50,5 @@ def opens(held: Collection[str], route: Route) -> bool:
 def _grant(held: Collection[str], needed: str) -> bool:
     place, action = needed.split(":")
     places = (place, place.split(".")[0])
-    actions = ("read", "write") if action == "read" else ("write",)
+    actions = ("read", "write") if action == "read" else (action,)
     return any(f"{where}:{what}" in held for where in places for what in actions)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from connections.models import Connection
+from console.models import ActivityCursor, ActivityHour
 from core.ids import new_id
 from syncs.models import Issue
 from webhooks.models import Delivery, DeliveryAttempt, HookAddress, InboundHook, WebhookEndpoint, WebhookSecret
@@ -61,3 +63,10 @@ def give_issue(word: str, connection: Connection) -> Issue:
     )
     issue.save(force_insert=True)
     return issue
+
+
+def give_activity(connection: Connection, starts_at: datetime) -> None:
+    """An hour of the home page, and how far its feed is counted."""
+    feed: dict[str, Any] = {"workspace": connection.workspace, "environment": connection.environment}
+    ActivityHour(connection=connection, starts_at=starts_at, runs=3, failed_runs=1, **feed).save(force_insert=True)
+    ActivityCursor.objects.get_or_create(**feed)

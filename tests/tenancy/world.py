@@ -36,8 +36,19 @@ from connections.models import (
     UpstreamCall,
 )
 from connections.services import ensure_default_mapping, set_mapping
+from console.models import ActivityCursor, ActivityHour
 from core import ids
 from core.ids import derived_id, namespace_of, new_id
+from flows.models import (
+    Flow,
+    FlowHookAddress,
+    FlowHookMessage,
+    FlowRun,
+    FlowSecret,
+    FlowVersion,
+    StepRun,
+    WaitCursor,
+)
 from integrations.entities import ENTITIES, sample
 from syncs.choices import Mode, RunStatus, Trigger
 from syncs.models import (
@@ -56,8 +67,9 @@ from syncs.models import (
 from syncs.packing import Packer
 from syncs.services import ensure_syncs
 from tests.clients import browser_of
+from tests.tenancy.flowing import give_flows
 from tests.tenancy.plant import ADDRESS, KEY, SLUG
-from tests.tenancy.told import give_delivery, give_endpoint, give_hook, give_issue
+from tests.tenancy.told import give_activity, give_delivery, give_endpoint, give_hook, give_issue
 from tests.tenancy.trust import give_audit_event, give_grant, give_keys, give_link_session, give_system_settings
 from tests.tenants import emit_now, make_person, make_token, make_workspace
 from webhooks.models import (
@@ -114,6 +126,7 @@ class Place:
     delivery: Any = None
     hook: Any = None
     issue: Any = None
+    flowing: Any = None
 
     @property
     def shown_id(self) -> str:
@@ -132,6 +145,7 @@ class Place:
             self.delivery,
             self.hook,
             self.issue,
+            *self.flowing.rows,
             *(record for records in self.records.values() for record in records),
         ]
         pks = [*(row.pk for row in every), *self.event_ids]
@@ -243,6 +257,8 @@ def _place(word: str, workspace: Workspace, environment: str) -> Place:
     place.endpoint = give_endpoint(word, connection)
     place.delivery = give_delivery(place.endpoint, place.event_ids[0])
     place.hook, place.issue = give_hook(word, connection), give_issue(word, connection)
+    place.flowing = give_flows(word, connection)
+    give_activity(connection, START)
     return place
 
 
@@ -469,6 +485,16 @@ OWNED: dict[type[Model], str] = {
     HookAddress: "workspace",
     InboundHook: "workspace",
     Issue: "workspace",
+    Flow: "workspace",
+    FlowVersion: "workspace",
+    FlowRun: "workspace",
+    StepRun: "workspace",
+    WaitCursor: "workspace",
+    FlowHookAddress: "workspace",
+    FlowHookMessage: "workspace",
+    FlowSecret: "workspace",
+    ActivityHour: "workspace",
+    ActivityCursor: "workspace",
 }
 """Every table with rows of workspaces, and the way to the workspace."""
 

@@ -116,7 +116,7 @@ def test_home_takes_the_same_queries_and_has_pages(
     for number in range(3):
         run_sync(sync_of(connect(erp_server, workspace=workspace, name=f"Plant {number:03}")))
     html(client.get(STATUS))
-    with django_assert_max_num_queries(14) as few:
+    with django_assert_max_num_queries(18) as few:
         html(client.get(STATUS))
     for number in range(3, 60):
         sync_of(connect(erp_server, workspace=workspace, name=f"Plant {number:03}"))

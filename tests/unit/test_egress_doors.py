@@ -1,6 +1,7 @@
 """The hostile corpus at every door by which a typed address comes in: none leads to a single connection.
 
-The doors: redirects, the token endpoints of OAuth and of sign-ins, Link, connections by API, and raw calls.
+The doors: redirects, the token endpoints of OAuth and of sign-ins, Link, connections by API, raw calls, and steps of
+flows.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from connections.services.opening import open_door
 from connections.services.passthrough import RawCall
 from core.errors import LineshaftError, ValidationFailedError
 from core.http import Door, Request, connection_policy
+from flows.engine.handlers import HANDLERS
 from integrations.sdk.declarations import Url
 from integrations.sdk.oauth import OAuthClient, client_credentials, exchange_code, refresh
 from integrations.sdk.sessions import sign_in
 from tests.connectors import SLUG, connect, erp_connector  # noqa: F401
+from tests.flow_turns import flow_of, held_turn
 from tests.hostile_urls import SCRIPTED, hostile_urls
 from tests.http_peer import LOOPBACK, Peer, always, message, peer
 from tests.oauth.connector import OAuthErp, ServiceErp, SessionErp
@@ -203,6 +206,17 @@ def test_raw_call_cannot_lead_away_from_its_connection(watch: Watch, erp_connect
                 refused(lambda path: pass_through(connection, RawCall("GET", path), by="test"), [path, f"/{path}"])
         assert {address[1] for address in watch.begun} <= {system.port}
     assert watch.listener.accepted == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("environment", ["live", "test"])
+def test_flow_whose_request_leads_to_any_of_them_reaches_nobody(watch: Watch, environment: str) -> None:
+    """In the environment `test` too, as long as the operator lists no network."""
+    ask = {"name": "ask", "do": "http_request", "url": {"$": "trigger.body"}}
+    flow = flow_of(ask, workspace=make_workspace(), environment=environment)
+    with scope(workspace=flow.workspace_id):
+        through = refused(lambda url: HANDLERS["http_request"](held_turn(flow, {"url": url})), watch.urls)
+    assert through == [] and watch.nobody_called()
 
 
 def _connected(base_url: str) -> Connection:

@@ -22,13 +22,14 @@ from core.errors import LineshaftError
 from webhooks.models import WebhookEndpoint
 from webhooks.serializers import TEST_TYPES
 from webhooks.services.endpoints import create_endpoint, update_endpoint
-from workspaces.event_catalogue import CATALOGUE
+from workspaces.event_catalogue import CATALOGUE, EVERY_CUSTOM
 
 __all__ = ["EndpointForm", "RecoverForm", "SendTestForm"]
 
 CHANGED = ("url", "description", "connections", "event_types", "include_initial", "payload")
 ADDED = ("workspace", "environment", *CHANGED)
 MOST_CHOICES = 1000
+TYPE_CHOICES = [*((type.value, type.value) for type in CATALOGUE), (EVERY_CUSTOM, "custom.* (all that flows emit)")]
 
 
 class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]  # Django cannot subscript it
@@ -50,7 +51,7 @@ class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]  # Django cannot 
     )
     event_types = forms.MultipleChoiceField(
         required=False,
-        choices=[(type.value, type.value) for type in CATALOGUE],
+        choices=TYPE_CHOICES,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="Only these types; none ticked: all.",
     )
@@ -102,11 +103,17 @@ class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]  # Django cannot 
         else:
             rows = rows.filter(workspace_id=endpoint.workspace_id, environment=endpoint.environment)
             self.initial["connections"] = [str(pk) for pk in endpoint.connection_ids]
-            self.initial["event_types"] = endpoint.event_types
+            self._offer_types(endpoint.event_types)
         found = rows.order_by("name", "pk").values_list("pk", "name", "environment")[:MOST_CHOICES]
         choices = {str(pk): f"{name} ({environment})" for pk, name, environment in found}
         gone = {str(pk): f"A connection that was ended ({pk})" for pk in endpoint.connection_ids}
         self.fields["connections"].choices = list({**gone, **choices}.items())  # type: ignore[attr-defined]
+
+    def _offer_types(self, chosen: Sequence[str]) -> None:
+        """With those of flows that were chosen by the API, or saving would take them away."""
+        own = [(name, name) for name in chosen if name not in dict(TYPE_CHOICES)]
+        self.fields["event_types"].choices = [*TYPE_CHOICES, *own]  # type: ignore[attr-defined]
+        self.initial["event_types"] = chosen
 
     def _prefer_the_only_workspace(self) -> None:
         choices: Any = self.fields["workspace"]

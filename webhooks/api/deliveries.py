@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.pagination import cursor_from, encode_cursor, filters_of, limit_from
-from core.parameters import choice_from, id_from
+from core.parameters import choice_from, id_from, text_from
 from webhooks.api import examples
 from webhooks.api.endpoints import CURSOR, LIMIT, TAGS
 from webhooks.api.visible import WebhookView
@@ -28,6 +28,7 @@ from webhooks.serializers import (
 from webhooks.services import resend
 from webhooks.services.messages import TEST_TYPE
 from workspaces.choices import Scope
+from workspaces.event_catalogue import is_event_type
 from workspaces.models import Event
 
 SENT_TYPES = [*TYPES, TEST_TYPE]
@@ -123,9 +124,15 @@ def _filtered(rows: QuerySet[Delivery], request: Request) -> QuerySet[Delivery]:
         "endpoint_id": id_from(request, "endpoint", WebhookEndpoint.PREFIX),
         "event_id": id_from(request, "event", Event.PREFIX),
         "status": choice_from(request, "status", DeliveryStatus.values),
-        "event_type": choice_from(request, "type", SENT_TYPES),
+        "event_type": _type_from(request),
     }
     return rows.filter(**{name: value for name, value in asked.items() if value is not None})
+
+
+def _type_from(request: Request) -> str | None:
+    """A type of the catalogue, the test's, or one that a flow emits."""
+    asked = text_from(request, "type")
+    return asked if asked and is_event_type(asked) else choice_from(request, "type", SENT_TYPES)
 
 
 def _sent(delivery: Delivery) -> str | None:

@@ -6,7 +6,7 @@ Nothing of a message comes into the copy: it only says where to look.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -101,10 +101,13 @@ def _judge(address: HookAddress, hooks: Hooks, headers: Mapping[str, str], body:
 
 
 def _kept(headers: Mapping[str, str], hooks: Hooks) -> dict[str, str]:
-    """The headers that are stored: without credentials, secrets cut."""
-    never = _NEVER_KEPT
-    if isinstance(hooks.signature, SharedSecret):
-        never |= {hooks.signature.header.lower()}
+    is_secret = isinstance(hooks.signature, SharedSecret)
+    return kept_headers(headers, without={hooks.signature.header} if hooks.signature and is_secret else ())
+
+
+def kept_headers(headers: Mapping[str, str], *, without: Iterable[str] = ()) -> dict[str, str]:
+    """The headers that are stored: without credentials, secrets cut. Names are in lower case."""
+    never = _NEVER_KEPT | {name.lower() for name in without}
     named = [(name, value) for name, value in headers.items() if name not in never][:MOST_HEADERS]
     return {name[:100]: str(redact_item(name, value[:MOST_CHARACTERS].replace("\x00", ""))) for name, value in named}
 

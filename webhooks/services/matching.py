@@ -9,7 +9,8 @@ from __future__ import annotations
 
 MATCHES = """ev.workspace_id = e.workspace_id AND ev.environment = e.environment
     AND (e.connection_ids = '{}' OR ev.connection_id = ANY(e.connection_ids))
-    AND (e.event_types = '{}' OR ev.type = ANY(e.event_types))
+    AND (e.event_types = '{}' OR ev.type = ANY(e.event_types)
+         OR (ev.type LIKE 'custom.%%' AND 'custom.*' = ANY(e.event_types)))
     AND (e.include_initial OR ev.type NOT LIKE 'record.%%' OR ev.body NOT LIKE '%%"reason":"initial"%%')
     AND (ev.type LIKE 'connection.%%' OR ev.connection_id IS NULL OR ev.body NOT LIKE '%%"data":{}}'
          OR EXISTS (SELECT FROM connections_connection c

@@ -18,7 +18,7 @@ from core.rendering import RawJson
 from core.waiting import Places, rest
 from workspaces.authentication import TokenAuthentication
 from workspaces.choices import EventType, Scope
-from workspaces.event_catalogue import sample_event
+from workspaces.event_catalogue import is_choice_of_types, sample_event
 from workspaces.feed import FeedPage, await_feed, read_feed
 from workspaces.permissions import require_scope
 from workspaces.serializers import FeedSerializer
@@ -57,7 +57,9 @@ class Events(ApiView):
             OpenApiParameter("after", int, description="The position you have seen; absent begins at the oldest event"),
             _LIMIT,
             OpenApiParameter("wait", int, description="Seconds to wait for something to come, 0 to 30; 0 when absent"),
-            OpenApiParameter("type", str, description="Only these types, comma separated"),
+            OpenApiParameter(
+                "type", str, description="Only these types, comma separated; `custom.*` are all that your flows emit"
+            ),
             OpenApiParameter("connection", str, description="Only events of this connection"),
             OpenApiParameter("X-Connection-Id", str, OpenApiParameter.HEADER, description="The same as a header"),
         ],
@@ -103,6 +105,7 @@ def _types(request: Request) -> list[str]:
     text = text_from(request, "type", max_length=1000)
     types = text.split(",") if text else []
     for name in types:
-        if name not in EventType.values:
-            raise wrong_parameter("type", f"must name event types, comma separated: {', '.join(EventType.values)}")
+        if not is_choice_of_types(name):
+            known = ", ".join([*EventType.values, "custom.* or the name of one that your flows emit"])
+            raise wrong_parameter("type", f"must name event types, comma separated: {known}")
     return types

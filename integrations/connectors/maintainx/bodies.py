@@ -24,6 +24,8 @@ def completed(body: Body, before: Mapping[str, Any]) -> Body:
             body[name] = [*first, *(before.get(name) or [])[1:]]
     if "assignees" in body:
         body["assignees"] = _assignees(body["assignees"] or [], before.get("assignees") or [])
+    if isinstance(body.get("extraFields"), dict):  # custom fields hold texts alone
+        body["extraFields"] = {label: _text(value) for label, value in body["extraFields"].items()}
     if isinstance(body.get("address"), dict):
         body["address"] = body["address"].get("street")
     if "items" in body:
@@ -36,6 +38,12 @@ def _assignees(wished: list[Body], there: list[Body]) -> list[Body]:
     known = {(one.get("type"), str(one.get("id"))) for one in there}
     added = [one for one in wished if ("USER", str(one.get("id"))) not in known]
     return [*there, *({"type": "USER", "id": _number(one.get("id"))} for one in added)]
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _number(value: Any) -> Any:

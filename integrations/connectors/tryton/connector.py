@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import orjson
 
 from core.errors import ConfigError, LineshaftError, TimeoutUnknownError, ValidationFailedError
+from integrations.connectors.tryton import usage
 from integrations.connectors.tryton.encoding import encoded
 from integrations.connectors.tryton.inventory_items import inventory_items
 from integrations.connectors.tryton.location_writes import LocationWriter
@@ -149,11 +150,28 @@ class Tryton(JsonRpcConnector):
     def send_call(self, resource: Resource, call: WriteCall, *, not_after: float | None = None) -> Sent:
         """Send one planned call. Whatever the server answers with an error of its own was not done, not even in part."""
         with self.within(self.call_seconds):
+            if usage.is_usage(call):
+                return self._ship(call, not_after)
             try:
                 result = self.send_write(call, not_after)
             except RpcRefusedError as error:
                 raise refusal(self.look, call, error) from error
             return self._sent(resource, call, result)
+
+    def _ship(self, call: WriteCall, not_after: float | None) -> Sent:
+        """A call about the shipment that books usage. It names no new object of the resource."""
+        known = usage.ready(call, self.look)
+        if known is not None:
+            try:
+                self.send_write(known, not_after)
+            except RpcRefusedError as error:
+                raise refusal(self.look, known, error) from error
+            usage.demand_done(known, self.look)
+        return Sent()
+
+    def was_done(self, resource: Resource, call: WriteCall) -> bool:
+        with self.within(self.call_seconds):
+            return usage.was_shipped(call, self.look)
 
     def find_marked(self, resource: Resource, change: Change, since: datetime) -> list[str]:
         domain = [*self._writer(resource).found_by(change.mark), ["create_date", ">=", typed_datetime(since)]]
@@ -214,6 +232,10 @@ class Tryton(JsonRpcConnector):
         currency = (row.get("currency.") or {}).get("code")
         return Company(company, row.get("rec_name") or "", currency, context, write_context)
 
+    def today(self) -> date:
+        """The server's day (UTC), for which quantities are computed."""
+        return self._server_time().date()
+
     def _server_time(self) -> datetime:
         """The server's clock as its last answer told, ours when it does not tell; never signs in for it."""
         return datetime.now(UTC) + timedelta(seconds=self._clock_offset_seconds or 0.0)
@@ -229,7 +251,7 @@ class Tryton(JsonRpcConnector):
             return ProductReader(
                 resource,
                 self.in_context,
-                today=lambda: self._server_time().date(),
+                today=self.today,
                 currency=lambda: self.company().currency,
             )
         return ModelReader(resource, self.in_context, complete=_COMPLETE.get(resource.spec.name))

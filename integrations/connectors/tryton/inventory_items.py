@@ -6,7 +6,7 @@ from integrations.connectors.tryton.units import UNITS
 from integrations.connectors.tryton.vendors import ACTIVE, ACTIVE_ONLY
 from integrations.entities import InventoryItem
 from integrations.protocols.jsonrpc import SETTLE_SECONDS
-from integrations.sdk.declarations import Field, Resource, Rule, Since, Write
+from integrations.sdk.declarations import Action, Field, Parameter, Resource, Rule, Since, Write
 
 READ = (
     "code",
@@ -77,6 +77,20 @@ inventory_items = Resource(
         Write("create", resolve="mark", mark="identifiers.code", settle_seconds=SETTLE_SECONDS),
         Write("update", fields=_UPDATED, settle_seconds=SETTLE_SECONDS),
         Write("delete", kind="deactivate", only_status=ACTIVE_ONLY, settle_seconds=SETTLE_SECONDS),
+    ),
+    actions=(
+        Action(
+            "book_usage",
+            "Book usage",
+            to_status=(),
+            only_status=ACTIVE_ONLY,
+            parameters=(
+                Parameter("quantity", "decimal", required=True, help="How much was used, in the item's unit. Above 0."),
+            ),
+            is_marked=True,
+            help="Takes it from the storage location that holds most, by an internal shipment to lost and found; refused where"
+            " no location has so much.",
+        ),
     ),
     rules=(
         Rule(

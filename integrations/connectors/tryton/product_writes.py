@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from integrations.connectors.tryton.party_writes import marked
+from integrations.connectors.tryton.usage import ACTION, plan_usage
 from integrations.connectors.tryton.writing import Body, ModelWriter, Row, children, commands, flag, made_id, referred
 from integrations.sdk.writes import Change, WriteCall
 
@@ -20,6 +21,11 @@ class ProductWriter(ModelWriter):
 
     def found_by(self, mark: str) -> list[Any]:
         return [["identifiers.code", "=", mark]]
+
+    def act(self, change: Change, versions: Mapping[str, str]) -> list[WriteCall]:
+        if change.action == ACTION:
+            return plan_usage(change, self.office, noun=self.noun)
+        return super().act(change, versions)
 
     def create(self, change: Change, body: Body) -> WriteCall:
         template = self._template(body)

@@ -7,6 +7,7 @@ was faster, and when it comes a second time.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, ClassVar, Protocol
 
 from core.errors import BadAnswerError, BusinessRuleError, ConflictError, NotSupportedError, ValidationFailedError
@@ -31,6 +32,9 @@ class Office(Protocol):
 
     def planned(self, method: str, *params: Any, purpose: str, creates: bool = False, **context: Any) -> WriteCall:
         """A call that writes, in the same context."""
+
+    def today(self) -> date:
+        """The day quantities are computed for: the server's, UTC."""
 
     @property
     def lookups(self) -> Lookups: ...
@@ -61,7 +65,7 @@ class ModelWriter:
         if change.operation == "update":
             return [self.update(change, unmapping.body(change.values), row, versions)]
         if change.operation == "action":
-            return [self._button(change, versions)]
+            return self.act(change, versions)
         return [self._delete(change, versions)]
 
     def create(self, change: Change, body: Body) -> WriteCall:
@@ -81,6 +85,10 @@ class ModelWriter:
     def changed(self, change: Change, body: Body, row: Row) -> Body:
         """The values an update writes."""
         return body
+
+    def act(self, change: Change, versions: Mapping[str, str]) -> list[WriteCall]:
+        """The calls of an action: its button."""
+        return [self._button(change, versions)]
 
     def extra_fields(self) -> tuple[str, ...]:
         """Fields that planning a change needs besides what was read before."""

@@ -1,0 +1,1 @@
+"""Flows, their versions, secrets and addresses; runs, steps, tests."""

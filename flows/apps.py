@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class FlowsConfig(AppConfig):
+    """Workflows: definitions, versions, runs, steps."""
+
+    name = "flows"
+    verbose_name = "Flows"
