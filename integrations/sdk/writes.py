@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -36,7 +36,8 @@ class WriteCall:
 
     `url`: whole address. `body`: JSON value (Decimals become exact numbers), None for none. `purpose`: in words.
     `creates`: its answer names the new object. `repeatable`: sending it twice gives what sending it once gives, or the
-    system refuses the second (absolute values; a version it checks).
+    system refuses the second (absolute values; a version it checks). `late`: members of the body that the connector completes
+    when it is sent, with the id of what an earlier request made.
     """
 
     method: str
@@ -46,6 +47,7 @@ class WriteCall:
     purpose: str = ""
     creates: bool = False
     repeatable: bool = True
+    late: Sequence[str] = ()
 
     def content(self) -> bytes | None:
         """The body as it travels."""
@@ -54,7 +56,12 @@ class WriteCall:
     def as_json(self) -> dict[str, Any]:
         """Plain values to store; `body` is its JSON text, so that it comes back to the byte."""
         content = self.content()
-        return {**self.__dict__, "headers": dict(self.headers), "body": None if content is None else content.decode()}
+        return {
+            **self.__dict__,
+            "headers": dict(self.headers),
+            "late": list(self.late),
+            "body": None if content is None else content.decode(),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> WriteCall:

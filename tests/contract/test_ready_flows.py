@@ -224,7 +224,7 @@ def test_what_a_work_order_used_is_booked_once(
     before = Decimal(item["quantity_on_hand"])
 
     used = {"id": part, "name": "Seal", "quantityUsed": 2, "unitCost": 968, "locationId": None}
-    done = {"status": "DONE", "completedAt": "2026-11-24T07:00:00.000Z", "completerId": 1}
+    done: dict[str, Any] = {"status": "DONE", "completedAt": "2026-11-24T07:00:00.000Z", "completerId": 1}
     site.control.change("workorders", work["id"], parts=[used], partStatus="HAS_PARTS", **done)
     run_sync(orders, rounds=5)
     (run,) = runs_of(flow)

@@ -78,6 +78,24 @@ class TrytonStage(Stage):
             self.erp.call(f"model.{MODELS[entity]}.write", [made], {"active": False})
         return str(made)
 
+    def prepare(self, entity: str, action: str, remote_id: str) -> None:
+        """Stock, where it is to be used: counted by somebody, as Tryton does it."""
+        if action != "book_usage" or not self._is_active(int(remote_id)):
+            return
+        place = int(self._id("stock.location", [["code", "=", "STO"]]))
+        company = int(self._id("company.company", []))
+        lines = [["create", [{"product": int(remote_id), "quantity": 5.0}]]]
+        counted = {"location": place, "company": company, "empty_quantity": "keep", "lines": lines}
+        (inventory,) = self.erp.call("model.stock.inventory.create", [counted])
+        self.erp.call("model.stock.inventory.confirm", [inventory])
+
+    def parameters(self, entity: str, action: str) -> dict[str, Any]:
+        return {"quantity": "2"} if action == "book_usage" else super().parameters(entity, action)
+
+    def _is_active(self, product: int) -> bool:
+        (row,) = self.erp.call("model.product.product.read", [product], ["active"])
+        return bool(row["active"])
+
     def creation(self, entity: str) -> dict[str, Any]:
         number = next(_NUMBERS)
         values: dict[str, dict[str, Any]] = {

@@ -78,12 +78,13 @@ def action_mismatches(writer: Writer, stage: Stage) -> list[str]:
             if denial and status in action.to_status:
                 continue
             remote_id = remote_id or stage.make(entity, status)
+            stage.prepare(entity, action.name, remote_id)
             seen = seen or writer.read(remote_id)
             parameters = stage.parameters(entity, action.name)
             done = writer.act(remote_id, action.name, parameters, seen)
             found += _compared(f"{entity} {status} {action.name}", denial, done, parameters)
             lands = str((done.after or {}).get("remote_status"))
-            if done.taken and lands not in action.to_status:
+            if done.taken and action.to_status and lands not in action.to_status:
                 found.append(f"{entity} {status} {action.name}: stands at {lands}, declared {action.to_status}")
             seen = None  # what is refused may have left traces
             if done.taken or lands != status:

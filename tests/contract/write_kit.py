@@ -276,8 +276,9 @@ class WriteContract:
             for status in stage.statuses(entity):
                 if not card.action(action.name, status) and status not in action.to_status:
                     remote_id = stage.make(entity, status)
-                    values = stage.parameters(entity, action.name)
-                    yield Change("action", values, remote_id, writer.read(remote_id)[0], action=action.name)
+                    stage.prepare(entity, action.name, remote_id)
+                    values, before = stage.parameters(entity, action.name), writer.read(remote_id)[0]
+                    yield Change("action", values, remote_id, before, mark=new_mark(), action=action.name)
                     break
         for status in stage.statuses(entity):
             if not card.operation("delete", status):
@@ -330,7 +331,8 @@ def _timeless(writer: Writer, unified: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_sent(call: WriteCall, received: Any, base_url: str) -> bool:
-    """Whether this is the planned request: its method and address, and every value of its body."""
+    """Whether this is the planned request: its method and address, and every value of its body but those that are
+    completed when it is sent."""
     if received.method != call.method or base_url + received.path != call.url:
         return False
     content = call.content()
@@ -338,5 +340,5 @@ def is_sent(call: WriteCall, received: Any, base_url: str) -> bool:
         return not received.body
     wished, sent = orjson.loads(content), orjson.loads(received.body or b"null")
     if isinstance(wished, dict) and isinstance(sent, dict):
-        return all(sent.get(name) == value for name, value in wished.items())
+        return all(sent.get(name) == value for name, value in wished.items() if name not in call.late)
     return bool(wished == sent)

@@ -40,6 +40,9 @@ class Stage(ABC):
         """A good value for an update, other than what stands in `before` (the unified object). A line's field is named
         `lines.quantity` (`before` is the line then); `lines` asks for a new line."""
 
+    def prepare(self, entity: str, action: str, remote_id: str) -> None:  # noqa: B027  most systems need nothing
+        """What must be there before an action can be done, beside the object's status."""
+
     def parameters(self, entity: str, action: str) -> dict[str, Any]:
         """Parameters of an action."""
         return {}
@@ -103,7 +106,7 @@ class Writer:
 
     def act(self, remote_id: str, action: str, parameters: Mapping[str, Any], seen: Seen | None = None) -> Outcome:
         decoded, unified = seen or self.read(remote_id)
-        return self._finish(Change("action", parameters, remote_id, decoded, action=action), unified)
+        return self._finish(Change("action", parameters, remote_id, decoded, mark=new_mark(), action=action), unified)
 
     def _finish(self, change: Change, before: Mapping[str, Any] | None) -> Outcome:
         remote_id = change.remote_id or ""

@@ -8,6 +8,7 @@ buttons need no id that was not known when they were planned.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -47,7 +48,9 @@ def plan_usage(change: Change, office: Office, *, noun: str) -> list[WriteCall]:
     return [
         office.planned(f"{SHIPMENT}.create", [values], purpose=f"Ship {quantity:f} of the {noun} out", creates=True),
         *(
-            office.planned(f"{SHIPMENT}.{button}", {"reference": change.mark}, purpose=purpose)
+            replace(
+                office.planned(f"{SHIPMENT}.{button}", {"reference": change.mark}, purpose=purpose), late=("params",)
+            )
             for button, purpose in _BUTTONS
         ),
     ]
