@@ -65,11 +65,12 @@ schema: setup ## Renew docs/openapi.json
 	@$(call write_schema,$(SCHEMA))
 
 .PHONY: bench
-bench: setup ## Measure speed beside a plain script and plain Django; RECORDS=100000; SUITE=operations: writes meanwhile; SUITE=webhooks: deliveries; SUITE=screens: pages; SUITE=remap: new mappings
-	@RECORDS=$(RECORDS) $(if $(SUITE),$(or $(BENCH_$(SUITE)),$(error There is no benchmark $(SUITE): leave SUITE out, or operations, webhooks, screens or remap)),$(BIN)/python -m benchmarks.run)
+bench: setup ## Measure speed beside a plain script and plain Django; RECORDS=100000; SUITE=operations: writes meanwhile; SUITE=webhooks: deliveries; SUITE=screens: pages; SUITE=remap: new mappings; SUITE=waiting: runs of flows
+	@RECORDS=$(RECORDS) $(if $(SUITE),$(or $(BENCH_$(SUITE)),$(error There is no benchmark $(SUITE): leave SUITE out, or operations, webhooks, screens, remap or waiting)),$(BIN)/python -m benchmarks.run)
 
 BENCH_operations = $(BIN)/python -m benchmarks.operations
 BENCH_webhooks = $(BIN)/python -m benchmarks.webhooks
+BENCH_waiting = $(EPHEMERAL) $(BIN)/python -m benchmarks.waiting
 BENCH_remap = $(BIN)/python -m benchmarks.remap
 BENCH_screens = $(EPHEMERAL) $(BIN)/python -m benchmarks.screens
 

@@ -19,7 +19,7 @@ DISCONNECTED, CANCELLED, TIMED_OUT, NO_PROGRESS = (
 _CORRECT = "Correct the flow and publish it, then run it again on the latest version."
 _ACTIONS = {
     DISCONNECTED: "Reconnect the connection, or bind another one and publish, then run it again.",
-    CANCELLED: "Nothing: somebody cancelled the run. Retry it to go on from this step.",
+    CANCELLED: "Nothing: somebody cancelled the run. Run it again to have it done.",
     TIMED_OUT: "Look why it took so long; give the step more time, or retry the run.",
     NO_PROGRESS: "Look at the workers' memory and logs, then retry the run.",
     "FLOW_STOPPED": "Do what the message says; the flow itself ended the run.",
