@@ -225,7 +225,17 @@ def test_production_when_a_key_is_missing_then_nothing_starts_and_it_is_named(
 
 
 def test_services_are_all_there_with_restarts_and_health_checks() -> None:
-    expected = {"web", "worker-sync", "worker-operations", "worker-events", "tick", "migrate", "postgres", "redis"}
+    expected = {
+        "web",
+        "worker-sync",
+        "worker-operations",
+        "worker-events",
+        "worker-flows",
+        "tick",
+        "migrate",
+        "postgres",
+        "redis",
+    }
     assert set(SERVICES) == expected | SANDBOX
     assert all(SERVICES[name]["profiles"] == ["sandbox"] for name in SANDBOX)
     for name, service in SERVICES.items():

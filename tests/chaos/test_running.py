@@ -20,7 +20,7 @@ from django.conf import settings as django_settings
 from console.processes import Child, Processes
 from tests.chaos import processes
 
-ALL = {"web", "worker-sync", "worker-operations", "worker-events", "tick"}
+ALL = {"web", "worker-sync", "worker-operations", "worker-events", "worker-flows", "tick"}
 READY_SECONDS, STOP_SECONDS = 60.0, 45.0
 
 
