@@ -64,7 +64,7 @@ class Size:
 
 LONG = Size(1000, 6.0, (2.5, 6.5), 420.0, ("manage.py", "tick", "--interval", "0.5"), 20, 200)
 # A hint that died with its worker is told again after ten seconds instead of sixty.
-SHORT = Size(100, 6.0, (1.5, 4.0), 100.0, ("-m", "tests.chaos.operations.quick_tick"), 3, 20)
+SHORT = Size(100, 6.0, (1.5, 4.0), 150.0, ("-m", "tests.chaos.operations.quick_tick"), 3, 20)
 WRITES_SPOILT, READS_SPOILT, FREEZE_SECONDS = 0.28, 0.06, 8.0
 # When this share of the operations was wished, the broker loses everything.
 EMPTY_AT = (0.05, 0.4)
