@@ -3,7 +3,7 @@
 A run that begins to wait for an event has looked at the feed up to a position, and holds the feed's cursor while it
 stores that, after it has seen the cursor not beyond. The cursor moves here, under its lock, with the runs it wakes: so
 an event is either seen by the run or wakes it. One that is woken for nothing looks, and waits again. Whoever else holds
-a waiting run is about to work on it or to end it; nobody is waited for.
+such a run is waited for: one who was refused leaves it waiting, and this is the only time that the event is looked at.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WHERE workspace_id = %s AND environment = %s AND position > %s AND position <= %
 _WAKE = """UPDATE flows_flowrun SET due_at = clock_timestamp() WHERE id IN (
     SELECT id FROM flows_flowrun
     WHERE workspace_id = %s AND environment = %s AND status = 'waiting' AND waits_for = 'event'
-        AND wait_types && %s::varchar[] FOR UPDATE SKIP LOCKED)"""
+        AND wait_types && %s::varchar[] ORDER BY id FOR UPDATE)"""
 _MOVE = "UPDATE flows_waitcursor SET position = %s WHERE id = %s"
 
 # An operation that was forgotten has ended too: the run finds out what it needs.

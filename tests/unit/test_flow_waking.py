@@ -20,6 +20,7 @@ from flows.models import Flow, FlowRun, WaitCursor
 from flows.services import waking
 from flows.ticks import hint_due_runs, stop_disconnected_runs, wake_waiting_runs
 from syncs.models import Operation
+from tests.chaos.processes import until
 from tests.connectors import TestErpServer, connect, erp_connector, erp_server  # noqa: F401
 from tests.flow_triggers import fresh, make_flow, runs_of, show, told_of
 from tests.tenants import emit_now
@@ -139,7 +140,8 @@ def test_time_that_has_come_is_told_to_workers_until_all_are(monkeypatch: pytest
 
 
 @pytest.mark.django_db(transaction=True)
-def test_cursor_that_a_run_holds_is_passed_by_and_a_run_that_is_held_is_not_waited_for() -> None:
+def test_cursor_that_a_run_holds_is_passed_by_and_a_run_that_somebody_was_refused_is_woken() -> None:
+    """Who was refused had locked the run and left it as it was: the event must not go past it meanwhile."""
     flow = make_flow()
     run, cursor = waiting(flow, "event", wait_types=["custom.*"]), watch(flow)
     with transaction.atomic():
@@ -153,21 +155,33 @@ def test_cursor_that_a_run_holds_is_passed_by_and_a_run_that_is_held_is_not_wait
         finally:
             database.close()
 
-    def seen() -> Any:
+    def begun() -> tuple[threading.Thread, list[Any]]:
         found: list[Any] = []
         thread = threading.Thread(target=look, args=[found])
         thread.start()
-        thread.join(20)
-        return found
+        return thread, found
 
     with scopes_disabled():
         with transaction.atomic():
             with database.cursor() as session:
                 session.execute("SELECT 1 FROM flows_waitcursor WHERE id = %s FOR SHARE", [cursor.pk])
-            assert seen() == [None]
+            thread, found = begun()
+            thread.join(20)
+            assert found == [None]
         with transaction.atomic():
             FlowRun.objects.select_for_update().get(pk=run.pk)
-            assert seen() == [0]
+            thread, found = begun()
+            until(somebody_waits, seconds=10, what="the tick waits for the run")
+            assert found == []
+        thread.join(20)
+        assert found == [1] and is_due(run)
+
+
+def somebody_waits() -> bool:
+    with database.cursor() as session:
+        session.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees what it saw first
+        session.execute("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')")
+        return bool(session.fetchone()[0])
 
 
 # --- ended connections ------------------------------------------------------------------------------------------------
